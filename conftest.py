@@ -1,0 +1,3 @@
+"""Loads the tolerance for compared notebook outputs, for every pytest run."""
+
+pytest_plugins = ["tools.nbtol"]

@@ -1,0 +1,66 @@
+"""What the other modules accept as sizes and shapes, and how they refuse the rest.
+
+Belongs here: reading an int-or-pair argument, checking the rank of a tensor.
+Does not belong here: anything that computes with the values of a tensor.
+"""
+
+from typing import TypeAlias
+
+from torch import Tensor
+
+IntOrPair: TypeAlias = int | tuple[int, int]
+
+
+def as_pair(name: str, value: IntOrPair, minimum: int) -> tuple[int, int]:
+    """Read an argument that is given once for both axes or once per axis.
+
+    Args:
+        name: the argument's name, for the error message.
+        value: an int, or a pair (vertical, horizontal), in pixels.
+        minimum: the smallest value allowed on either axis.
+
+    Returns:
+        The pair (vertical, horizontal).
+
+    Raises:
+        ValueError: if `value` is not an int or a pair of ints, or is too small.
+
+    >>> as_pair("stride", 2, minimum=1)
+    (2, 2)
+    >>> as_pair("stride", (3, 0), minimum=1)
+    Traceback (most recent call last):
+    ValueError: stride is (3, 0), but must be an int or a pair of ints, each at least 1
+    """
+    pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    is_int = [isinstance(v, int) and not isinstance(v, bool) for v in pair]
+    if len(pair) != 2 or not all(is_int) or min(pair) < minimum:
+        raise ValueError(
+            f"{name} is {value!r}, but must be an int or a pair of ints, "
+            f"each at least {minimum}"
+        )
+    return pair[0], pair[1]
+
+
+def require_layout(name: str, X: Tensor, layout: str) -> None:
+    """Check the rank of a tensor, and that it has no empty axis.
+
+    Args:
+        name: the argument's name, for the error message.
+        X: the tensor, of any shape and dtype.
+        layout: one name per axis, separated by blanks, such as ``"n c h w"``.
+
+    Raises:
+        ValueError: if `X` has another number of axes, or an axis of length 0.
+
+    >>> import torch
+    >>> require_layout("X", torch.zeros(1, 1, 6, 8), "h w")
+    Traceback (most recent call last):
+    ValueError: X has shape (1, 1, 6, 8), but must be a 2-D tensor (h, w) without \
+empty axes
+    """
+    axes = layout.split()
+    if X.dim() != len(axes) or 0 in X.shape:
+        raise ValueError(
+            f"{name} has shape {tuple(X.shape)}, but must be a {len(axes)}-D tensor "
+            f"({', '.join(axes)}) without empty axes"
+        )
