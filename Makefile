@@ -1,0 +1,58 @@
+# Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help book test data lab refresh lint lock clean environment
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The first Python 3.11 on the path; without one, tools/environment.py says so.
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
+	then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
+RUN := .venv/bin/python
+NOTEBOOKS ?= chapters
+# Seconds after which a cell that does not end is stopped and named.
+CELL_LIMIT ?= 900
+
+help: ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	while IFS=$$'\t' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+
+environment:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "make: Python 3.11 is needed, but there is none on the path" >&2; exit 1; }
+	@$(PYTHON) tools/environment.py
+
+book: environment ## build the site from the stored outputs into _build/html
+	@rm -rf _build/html
+	@.venv/bin/jupyter-book build . --all -W -n --keep-going --quiet
+	@echo "The book is built: open _build/html/index.html in a browser."
+
+test: environment data ## run the unit tests, and every notebook against its outputs
+	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
+		--nbval-cell-timeout $(CELL_LIMIT) tests solutions $(NOTEBOOKS)
+
+data: environment ## get Fashion-MNIST and MNIST, and verify them
+	@$(RUN) -m solutions.data
+
+lab: environment ## open the notebooks in JupyterLab
+	@.venv/bin/jupyter-lab chapters
+
+refresh: environment data ## execute the notebooks and rewrite their stored outputs
+	@$(RUN) -m tools.refresh
+
+lint: environment ## check style, types, spelling and the notebooks' form
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/codespell
+	@$(RUN) -m tools.lint_notebooks
+
+lock: environment ## write requirements.lock anew from requirements.txt
+	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
+		--no-header --quiet requirements.txt --output-file requirements.lock
+
+clean: ## remove the site, the environment and every cache in this folder
+	@rm -rf _build .venv .venv-install.log *.egg-info
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

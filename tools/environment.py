@@ -1,0 +1,109 @@
+"""Create `.venv` from the lock, once; `make` runs this before everything else.
+
+Belongs here: the checks a newcomer's machine may fail, each with one clear line.
+Only the standard library is used: nothing is installed yet.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+LOG = ROOT / ".venv-install.log"
+PYTHON = (3, 11)
+# PyTorch's wheel for Linux brings CUDA's libraries: 6 GB, plus what pip unpacks.
+NEEDED_GB = 9
+
+REASONS = {
+    "No space left on device": "the disk is full",
+    "Failed to establish a new connection|Temporary failure in name resolution"
+    "|Max retries exceeded|Read timed out|ProxyError|ConnectionError"
+    "|from versions: none": "the package index cannot be reached (no network?)",
+    "DO NOT MATCH THE HASHES": "a downloaded package differs from requirements.lock",
+}
+
+
+def fingerprint():
+    """Return a hash of everything that decides what is installed."""
+    contents = [sys.version, str(ROOT)]
+    contents += [(ROOT / f).read_text() for f in ("requirements.lock", "pyproject.toml")]
+    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+
+
+def check_machine():
+    """Stop with one line if this Python or this disk will not do."""
+    if sys.version_info[:2] != PYTHON:
+        stop(
+            "Python {}.{} is needed, but {} is {}.{}.{}; install it, or say "
+            "make PYTHON=/path/to/python3.11".format(
+                *PYTHON, sys.executable, *sys.version_info[:3]
+            )
+        )
+    free = shutil.disk_usage(str(ROOT)).free / 1e9
+    if free < NEEDED_GB:
+        stop(f"about {NEEDED_GB} GB of disk are needed here, but {free:.1f} GB are free")
+
+
+def stop(message):
+    """Print one line to stderr and exit with status 1."""
+    sys.exit("make: " + message)
+
+
+def reason_of(log):
+    """Say in a few words why pip failed."""
+    for pattern, reason in REASONS.items():
+        if re.search(pattern, log):
+            return reason
+    errors = [line for line in log.splitlines() if line.startswith("ERROR")]
+    return errors[-1] if errors else "pip failed"
+
+
+def pip(*arguments):
+    """Run pip in the new environment; count the packages on a terminal."""
+    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--retries", "2"]
+    packages = 0
+    process = subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+    )
+    with process, LOG.open("a") as log:
+        for line in process.stdout:
+            log.write(line)
+            packages += line.startswith("Collecting")
+            if sys.stdout.isatty():
+                print(f"\r  {packages} packages", end="", flush=True)
+    if sys.stdout.isatty():
+        print("\r", end="")
+    if process.returncode:
+        why = reason_of(LOG.read_text())
+        stop(f"the environment could not be installed: {why}; details in {LOG.name}")
+
+
+def main():
+    """Create the environment unless it is there and up to date."""
+    stamp = VENV / "installed"
+    if stamp.exists() and stamp.read_text() == fingerprint():
+        return
+    check_machine()
+    print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
+    LOG.write_text("")
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    pip("--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    stamp.write_text(fingerprint())
+    LOG.unlink()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("interrupted; run the same command again to install the rest")
+    except (OSError, subprocess.CalledProcessError) as error:
+        stop(f"the environment could not be created: {error}")
