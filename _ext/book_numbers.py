@@ -19,7 +19,8 @@ def number_like_the_book(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """Prefix every section number with the chapter, and number exercises by label."""
     for numbers in env.toc_secnumbers.values():
         for anchor, number in numbers.items():
-            numbers[anchor] = (CHAPTER, *number)
+            if number:  # a heading below the numbered depth has none
+                numbers[anchor] = (CHAPTER, *number)
     for toc in env.tocs.values():
         for reference in toc.findall(nodes.reference):
             if reference.get("secnumber"):
