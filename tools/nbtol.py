@@ -1,0 +1,440 @@
+"""Compare notebooks with their stored outputs, numbers within a stated tolerance.
+
+A pytest plugin on top of nbval, loaded by `conftest.py`. Belongs here: deciding when
+two outputs agree. Does not belong here: writing outputs (`refresh`), the form of a
+notebook (`lint_notebooks`).
+
+nbval runs the cells and compares strings. Before it compares, each fresh number that
+agrees with the stored one is rewritten as the stored one ("snapped"), so nbval's own
+report shows only what really changed. What agrees:
+
+1. Only literals with a fraction or an exponent are numbers here. An integer, a shape,
+   a word and a ``19.`` without fraction digits must be equal.
+2. The slack is one unit in the last printed place, if that unit is at most 0.001, or
+   0.001 of a reference larger than 1. So ``0.1234`` has slack, ``0.89`` has none.
+3. More slack needs cell metadata with a reason:
+   ``"nbval": {"atol": 0.02, "why": "..."}``, and if CUDA needs still more
+   ``"cuda": {"atol": 0.04, "why": "..."}`` inside it, used if ``D2L_DEVICE`` is `cuda`.
+4. White space, and the length of the rule below a table's heading, may change with the
+   width of a number. Nothing else may.
+5. In an SVG every coordinate has the slack 0.02 points (``svg_atol``, in points, allows
+   more), and matplotlib's ids, which are hashes of coordinates, may be renamed.
+6. Source code (Markdown that is one code block), stderr and errors must be equal.
+
+A notebook with a cell that was not run is refused: nbval would pass it unseen.
+Cells are counted from 1, Markdown cells included.
+"""
+
+import copy
+import os
+import re
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from queue import Empty
+from typing import Any, TypeAlias
+
+import pytest
+from nbval.plugin import IPyNbCell, IPyNbFile
+
+MAX_ATOL = Decimal("0.05")
+MAX_SVG_ATOL = Decimal(10)
+SVG_ATOL = Decimal("0.02")
+TEXTS = ("text/plain", "text/markdown", "text/html")
+SVG = "image/svg+xml"
+
+FLOAT = re.compile(
+    r"(?<![\w.])[-+]?(?:\d+\.\d+(?:[eE][-+]?\d{1,3})?|\d+\.?[eE][-+]?\d{1,3})"
+    r"(?!\w|\.\d)"
+)
+SVG_NUMBER = re.compile(r"(?<![\w#.-])-?\d+(?:\.\d+)?(?![\d.])")
+# An embedded image is left alone; an id is a letter or `_` and ten digits of a hash.
+SVG_ID = re.compile(r'base64,[^"]*|(?<=[hmp_])([0-9a-f]{10})\b')
+
+Output: TypeAlias = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the stored one, beyond one unit in its last place.
+
+    Attributes:
+        atol: for numbers in text.
+        svg_atol: for the coordinates of an SVG, in points.
+    """
+
+    atol: Decimal = Decimal(0)
+    svg_atol: Decimal = SVG_ATOL
+
+
+def tolerance_of(metadata: Mapping[str, Any], device: str = "cpu") -> Tolerance:
+    """Read and check the tolerance that a cell's metadata asks for.
+
+    Args:
+        metadata: the metadata of the cell.
+        device: where the cell runs; for `cuda` the entry ``cuda`` comes first.
+
+    Returns:
+        The tolerance, the default one without an entry ``nbval``.
+
+    Raises:
+        ValueError: if a key is unknown, a reason is missing or a number out of range.
+
+    >>> tolerance_of({"nbval": {"atol": 0.02, "why": "trained"}}).atol
+    Decimal('0.02')
+    >>> tolerance_of({"nbval": {"atol": 0.02}})
+    Traceback (most recent call last):
+    ValueError: metadata nbval has no "why": give the reason for the tolerance
+    """
+    if "nbval" not in metadata:
+        return Tolerance()
+    entry = metadata["nbval"]
+    caps = {"atol": MAX_ATOL, "svg_atol": MAX_SVG_ATOL}
+    found = _checked("nbval", entry, caps, ("cuda",))
+    if "cuda" in entry:
+        cuda = _checked("nbval.cuda", entry["cuda"], {"atol": MAX_ATOL})
+        found |= cuda if device == "cuda" else {}
+    return Tolerance(**found)
+
+
+def _checked(
+    name: str, entry: Any, caps: Mapping[str, Decimal], other: Sequence[str] = ()
+) -> dict[str, Decimal]:
+    """Return the tolerances in one metadata entry after checking all of its keys."""
+    allowed = sorted({*caps, *other, "why"})
+    if not isinstance(entry, Mapping) or not set(entry) & (set(allowed) - {"why"}):
+        raise ValueError(
+            f"metadata {name} is {entry!r}, but must set some of {allowed}"
+        )
+    if unknown := sorted(set(entry) - set(allowed)):
+        raise ValueError(
+            f"metadata {name} has unknown keys {unknown}, not in {allowed}"
+        )
+    if not isinstance(entry.get("why"), str) or not entry["why"].strip():
+        raise ValueError(
+            f'metadata {name} has no "why": give the reason for the tolerance'
+        )
+    return {
+        key: _within(f"{name}.{key}", entry[key], cap)
+        for key, cap in caps.items()
+        if key in entry
+    }
+
+
+def _within(name: str, value: Any, cap: Decimal) -> Decimal:
+    """Return a tolerance as a Decimal after checking its type and size."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= cap:
+        raise ValueError(
+            f"metadata {name} is {value!r}, but must be above 0 and at most {cap}"
+        )
+    return Decimal(str(value))
+
+
+def slack(reference: str, atol: Decimal) -> Decimal:
+    """Return how far a fresh number may be from a stored literal.
+
+    Args:
+        reference: the stored literal, as printed.
+        atol: the tolerance of the cell, 0 without metadata.
+
+    Returns:
+        One unit in the last printed place if that is fine enough, or `atol` if larger.
+
+    >>> slack("0.1234", Decimal(0)), slack("0.89", Decimal(0))
+    (Decimal('0.0001'), Decimal('0'))
+    """
+    number = Decimal(reference)
+    unit = Decimal(1).scaleb(int(number.as_tuple().exponent))
+    is_fine = unit <= max(Decimal(1), abs(number)) / 1000
+    return max(unit if is_fine else Decimal(0), atol)
+
+
+def snap(fresh: str, reference: str, atol: Decimal = Decimal(0)) -> str:
+    """Rewrite the numbers of a text as the stored ones where they agree.
+
+    Args:
+        fresh: the text just computed.
+        reference: the stored text.
+        atol: the tolerance of the cell.
+
+    Returns:
+        `reference` if the texts agree, else `fresh` with the numbers that agree
+        rewritten; `fresh` as it is if the texts have not equally many numbers.
+
+    >>> snap("loss 0.1235, shape (3, 19)", "loss 0.1234, shape (3, 20)")
+    'loss 0.1234, shape (3, 19)'
+    """
+    numbers = FLOAT.findall(fresh), FLOAT.findall(reference)
+    if len(numbers[0]) != len(numbers[1]):
+        return fresh
+    pairs = iter(zip(*numbers, strict=True))
+
+    def snapped(_: re.Match[str]) -> str:
+        new, old = next(pairs)
+        return old if abs(Decimal(new) - Decimal(old)) <= slack(old, atol) else new
+
+    result = FLOAT.sub(snapped, fresh)
+    return reference if _squeeze(result) == _squeeze(reference) else result
+
+
+def _squeeze(text: str) -> str:
+    """Return a text without the white space and rules that only align its columns.
+
+    A blank between two words or integers stays: ``1 2`` is not ``12``. A number is no
+    word here, so that a sign which comes or goes can take a blank with it.
+    """
+    numbers = FLOAT.findall(text)
+    text = re.sub(r"\s+", " ", re.sub(r"-{2,}", "--", FLOAT.sub("\0", text)))
+    return re.sub(r"(?<!\w) | (?!\w)", "", text) + " ".join(numbers)
+
+
+def snap_svg(fresh: str, reference: str, atol: Decimal = SVG_ATOL) -> str:
+    """Rewrite the coordinates and ids of an SVG as the stored ones where they agree.
+
+    Args:
+        fresh: the SVG just drawn.
+        reference: the stored SVG.
+        atol: how far a coordinate may be from the stored one, in points. Two integers
+            must be equal: they are glyphs and their outlines.
+
+    Returns:
+        `reference` if the pictures agree, else `fresh` with what agrees rewritten.
+    """
+    renamed = _rename_ids(fresh, reference)
+    numbers = SVG_NUMBER.findall(renamed), SVG_NUMBER.findall(reference)
+    if len(numbers[0]) != len(numbers[1]):
+        return renamed
+    pairs = iter(zip(*numbers, strict=True))
+
+    def snapped(_: re.Match[str]) -> str:
+        new, old = next(pairs)
+        is_near = abs(Decimal(new) - Decimal(old)) <= atol
+        return old if "." in new + old and is_near else new
+
+    return SVG_NUMBER.sub(snapped, renamed)
+
+
+def _rename_ids(fresh: str, reference: str) -> str:
+    """Give the n-th new id in one SVG the name of the n-th new id in the other."""
+    ids = [
+        list(dict.fromkeys(m[1] for m in SVG_ID.finditer(svg) if m[1]))
+        for svg in (fresh, reference)
+    ]
+    names = dict(zip(*ids, strict=False))
+    return SVG_ID.sub(lambda m: names.get(m[1], m[0]), fresh)
+
+
+def snap_outputs(
+    fresh: Sequence[Output], reference: Sequence[Output], tolerance: Tolerance
+) -> list[Any]:
+    """Snap the outputs of a cell, paired as nbval pairs them: by kind, then in order.
+
+    Args:
+        fresh: the outputs just computed; they are not changed.
+        reference: the stored outputs.
+        tolerance: the tolerance of the cell.
+
+    Returns:
+        A copy of `fresh`, snapped.
+    """
+    snapped = copy.deepcopy(list(fresh))
+    stored = defaultdict(list)
+    for kind, holder, key in _slots(reference):
+        stored[kind].append(holder[key])
+    for kind, holder, key in _slots(snapped):
+        if stored[kind]:
+            old = stored[kind].pop(0)
+            if kind == SVG:
+                holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
+            else:
+                holder[key] = snap(holder[key], old, tolerance.atol)
+    return snapped
+
+
+def _slots(outputs: Sequence[Output]) -> Iterator[tuple[str, Any, str]]:
+    """Yield the kind of each text that may be snapped, the dict it is in, its key."""
+    for output in outputs:
+        if output["output_type"] == "stream" and output["name"] == "stdout":
+            yield "stdout", output, "text"
+        data = output.get("data", {})
+        if not data.get("text/markdown", "").startswith("```"):
+            for kind in {*TEXTS, SVG} & set(data):
+                yield kind, data, kind
+
+
+def label(number: int, source: str) -> str:
+    """Name a cell by its number, counted from 1, and the first line of its source."""
+    first = source.strip().splitlines()[0] if source.strip() else "(empty)"
+    return f"cell {number} `{first}`"
+
+
+def run_faults(cells: Sequence[Any]) -> Iterator[tuple[int, str]]:
+    """Find the code cells that were not run once each, from the first to the last.
+
+    Args:
+        cells: the cells of the notebook.
+
+    Yields:
+        The number of the cell, and what is wrong with it.
+    """
+    expected = 1
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        count = cell.execution_count
+        if count is None:
+            yield number, "was never run: it has no execution count"
+        elif count != expected:
+            yield (
+                number,
+                f"was run out of order: count {count}, but expected {expected}",
+            )
+        expected += 1
+
+
+class TolerantCell(IPyNbCell):  # type: ignore[misc]
+    """A cell whose fresh numbers are snapped to the stored ones before nbval compares.
+
+    Attributes:
+        tolerance: the tolerance its metadata asks for.
+    """
+
+    tolerance: Tolerance
+
+    def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
+        """Snap, then compare as nbval does."""
+        snapped = snap_outputs(test, ref, self.tolerance)
+        return super().compare_outputs(snapped, ref, skip_compare)
+
+    def runtest(self) -> None:
+        """Run the cell; if the kernel dies, say so at once."""
+        self.user_properties.append(("nbtol", self.counted()))
+        try:
+            super().runtest()
+        except KernelDiedError:
+            self.parent.kernel.stop()
+            self.raise_cell_error("The kernel died while it ran this cell.")
+
+    def counted(self) -> dict[str, Any]:
+        """Return what the summary counts of this cell."""
+        compared = bool(self.cell.outputs) and bool(self.options["check"])
+        return {
+            "notebook": str(self.path),
+            "compared": compared,
+            "wider": self.tolerance != Tolerance(),
+        }
+
+    def repr_failure(self, excinfo: Any) -> str:
+        """Add to nbval's report how to store a change that is meant."""
+        report = super().repr_failure(excinfo)
+        if "Cell outputs differ" not in str(excinfo.value):
+            return report
+        notebook = os.path.relpath(self.path)
+        return f"{report}\nIf the change is meant: python -m tools.refresh {notebook}\n"
+
+
+class KernelDiedError(RuntimeError):
+    """The kernel ended while a message from it was awaited."""
+
+
+class TolerantFile(IPyNbFile):  # type: ignore[misc]
+    """A notebook that must have been run, and is compared with tolerance."""
+
+    def collect(self) -> Iterator[TolerantCell]:
+        """Yield the code cells, numbered by their place in the notebook from 1.
+
+        Raises:
+            CollectError: if a cell was not run, or its tolerance is not valid.
+        """
+        device = os.environ.get("D2L_DEVICE", "cpu")
+        found = list(super().collect())
+        cells = self.nb.cells
+        for number, fault in run_faults(cells):
+            self.refuse(number, fault)
+        numbers = [n for n, c in enumerate(cells, start=1) if c.cell_type == "code"]
+        for number, cell in zip(numbers, found, strict=True):
+            tolerant = TolerantCell.from_parent(
+                self,
+                name=f"Cell {number}",
+                cell_num=number,
+                cell=cell.cell,
+                options=cell.options,
+            )
+            try:
+                tolerant.tolerance = tolerance_of(cell.cell.metadata, device)
+            except ValueError as error:
+                self.refuse(number, str(error))
+            yield tolerant
+
+    def refuse(self, number: int, fault: str) -> None:
+        """Refuse the notebook for a fault of one cell."""
+        where = f"{self.path.name}: {label(number, self.nb.cells[number - 1].source)}"
+        raise self.CollectError(f"{where} {fault}")
+
+    def setup(self) -> None:
+        """Start the kernel, and from then on notice when it dies."""
+        super().setup()
+        self.kernel.get_message = watched(self.kernel)
+
+
+def watched(kernel: Any) -> Any:
+    """Return nbval's `kernel.get_message`, but asking each second if the kernel lives.
+
+    Args:
+        kernel: the running kernel.
+
+    Returns:
+        The function; it raises `KernelDiedError` instead of waiting for the time limit.
+    """
+    get_message = kernel.get_message
+
+    def get_message_while_alive(stream: str, timeout: float) -> Any:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return get_message(stream, timeout=max(0.0, min(1.0, left)))
+            except Empty:
+                if not kernel.is_alive():
+                    raise KernelDiedError from None
+                if left <= 0:
+                    raise
+
+    return get_message_while_alive
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Put a `TolerantFile` in the place of each notebook that nbval collected."""
+    nodes = yield
+    return [
+        TolerantFile.from_parent(parent, path=file_path)
+        if type(node) is IPyNbFile
+        else node
+        for node in nodes
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Report in one line how much was compared, so that nothing passes unseen."""
+    counts = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == "nbtol"
+    ]
+    if counts:
+        terminalreporter.write_line(
+            f"nbtol: {len({c['notebook'] for c in counts})} notebooks, "
+            f"{len(counts)} cells run, "
+            f"{sum(c['compared'] for c in counts)} compared with stored outputs, "
+            f"{sum(c['wider'] for c in counts)} with a wider tolerance"
+        )
