@@ -1,7 +1,8 @@
 """Create `.venv` from the lock, once; `make` runs this before everything else.
 
 Belongs here: the checks a newcomer's machine may fail, each with one clear line.
-Only the standard library is used: nothing is installed yet.
+Only the standard library is used, since nothing is installed yet, and only syntax
+that older Pythons read, so that they can say that they are too old.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -27,14 +29,15 @@ REASONS = {
 }
 
 
-def fingerprint():
+def fingerprint() -> str:
     """Return a hash of everything that decides what is installed."""
-    contents = [sys.version, str(ROOT)]
-    contents += [(ROOT / f).read_text() for f in ("requirements.lock", "pyproject.toml")]
-    return hashlib.sha256("\n".join(contents).encode()).hexdigest()
+    lock = (ROOT / "requirements.lock").read_text()
+    return hashlib.sha256(
+        "\n".join([sys.version, str(ROOT), lock]).encode()
+    ).hexdigest()
 
 
-def check_machine():
+def check_machine() -> None:
     """Stop with one line if this Python or this disk will not do."""
     if sys.version_info[:2] != PYTHON:
         stop(
@@ -45,15 +48,17 @@ def check_machine():
         )
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < NEEDED_GB:
-        stop(f"about {NEEDED_GB} GB of disk are needed here, but {free:.1f} GB are free")
+        stop(
+            f"about {NEEDED_GB} GB of disk are needed here, but {free:.1f} GB are free"
+        )
 
 
-def stop(message):
+def stop(message: str) -> NoReturn:
     """Print one line to stderr and exit with status 1."""
     sys.exit("make: " + message)
 
 
-def reason_of(log):
+def reason_of(log: str) -> str:
     """Say in a few words why pip failed."""
     for pattern, reason in REASONS.items():
         if re.search(pattern, log):
@@ -62,7 +67,7 @@ def reason_of(log):
     return errors[-1] if errors else "pip failed"
 
 
-def pip(*arguments):
+def pip(*arguments: str) -> None:
     """Run pip in the new environment; count the packages on a terminal."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--retries", "2"]
     packages = 0
@@ -73,7 +78,7 @@ def pip(*arguments):
         universal_newlines=True,
     )
     with process, LOG.open("a") as log:
-        for line in process.stdout:
+        for line in process.stdout or []:
             log.write(line)
             packages += line.startswith("Collecting")
             if sys.stdout.isatty():
@@ -85,7 +90,7 @@ def pip(*arguments):
         stop(f"the environment could not be installed: {why}; details in {LOG.name}")
 
 
-def main():
+def main() -> None:
     """Create the environment unless it is there and up to date."""
     stamp = VENV / "installed"
     if stamp.exists() and stamp.read_text() == fingerprint():

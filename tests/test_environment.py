@@ -1,0 +1,70 @@
+"""What a newcomer reads when the machine will not do: one line, no traceback."""
+
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from tools import environment
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_this_machine_passes(monkeypatch):
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
+    environment.check_machine()
+
+
+def test_refuses_another_python(monkeypatch):
+    monkeypatch.setattr(environment.sys, "version_info", (3, 12, 1))
+    with pytest.raises(SystemExit, match=r"Python 3\.11 is needed, .* is 3\.12\.1"):
+        environment.check_machine()
+
+
+def test_refuses_a_small_disk(monkeypatch):
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
+    with pytest.raises(SystemExit, match=r"about 9 GB .* but 2\.5 GB are free"):
+        environment.check_machine()
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("OSError: [Errno 28] No space left on device", "the disk is full"),
+        ("NewConnectionError: Failed to establish a new connection", "no network"),
+        ("ERROR: Could not find a version (from versions: none)", "no network"),
+        ("THESE PACKAGES DO NOT MATCH THE HASHES", "requirements.lock"),
+        ("a\nERROR: something new\nb", "ERROR: something new"),
+        ("", "pip failed"),
+    ],
+)
+def test_says_why_pip_failed(log, reason):
+    assert reason in environment.reason_of(log)
+
+
+def test_a_failing_pip_is_one_line(monkeypatch, tmp_path):
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text("#!/bin/sh\necho Temporary failure in name resolution; exit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment, "LOG", tmp_path / "log")
+    with pytest.raises(SystemExit) as stopped:
+        environment.pip("anything")
+    assert "no network" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+
+
+def test_an_up_to_date_environment_is_left_alone(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    (tmp_path / "installed").write_text(environment.fingerprint())
+    monkeypatch.setattr(environment.subprocess, "run", pytest.fail)
+    environment.main()
+
+
+def test_runs_before_anything_is_installed():
+    # -S: without site-packages; -I: without this folder. Only compiled, not run.
+    code = f"compile(open({str(Path(environment.__file__))!r}).read(), 'e', 'exec')"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
