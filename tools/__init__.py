@@ -1,0 +1,1 @@
+"""Compare, refresh and check the notebooks; set up the environment."""
