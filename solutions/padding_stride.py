@@ -1,8 +1,10 @@
-"""Section 6.3, padding and stride: how large the output is.
+"""Section 6.3, padding and stride: how large the output is, and what it sees.
 
-Belongs here: the arithmetic of output shapes. Does not belong here: computing
-the output itself (`convolution`, `pooling`), counting its cost (`channels`).
+Belongs here: the arithmetic of output shapes and receptive fields. Does not belong
+here: computing the output (`convolution`, `pooling`), counting its cost (`channels`).
 """
+
+from collections.abc import Sequence
 
 from solutions.shapes import IntOrPair, as_pair
 
@@ -52,3 +54,32 @@ def conv_output_shape(
             f"but the padded input has only {padded}"
         )
     return (padded[0] - span[0]) // s[0] + 1, (padded[1] - span[1]) // s[1] + 1
+
+
+def receptive_field(layers: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return how much of the input one output sees, and how far apart outputs look.
+
+    One more layer of window `k` reaches ``k - 1`` of its inputs further, and these
+    lie `jump` pixels apart in the first input: the product of the strides before it.
+
+    Args:
+        layers: (kernel_size, stride) of each layer on one axis, the first layer first.
+
+    Returns:
+        The pair (size, jump), in pixels of the first input: from the first to the
+        last pixel that one output depends on, and from one output to the next.
+
+    Raises:
+        ValueError: if a layer is not a pair of ints, each at least 1.
+
+    Source: D2L section 6.3, exercise 6.3.4.
+
+    >>> receptive_field([(3, 2), (3, 2)])  # 1 + 2 + 2 * 2 pixels
+    (7, 4)
+    """
+    size, jump = 1, 1
+    for number, layer in enumerate(layers):
+        kernel_size, stride = as_pair(f"layers[{number}]", layer, minimum=1)
+        size += (kernel_size - 1) * jump
+        jump *= stride
+    return size, jump

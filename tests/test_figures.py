@@ -1,0 +1,88 @@
+"""What the figures contain: the numbers they were given, on the scales they promise."""
+
+import matplotlib.colors
+import pytest
+import torch
+
+from solutions.figures import draw_matrix, lines, matrices, new_figure, strided_samples
+
+
+def test_a_new_figure_is_white_and_as_large_as_asked():
+    fig = new_figure(6.0, 2.5)
+    assert fig.get_size_inches().tolist() == [6.0, 2.5]
+    assert matplotlib.colors.to_hex(fig.get_facecolor()) == "#ffffff"
+
+
+def test_a_matrix_shows_its_numbers_where_they_stand():
+    ax = new_figure(3.0, 3.0).subplots()
+    draw_matrix(ax, torch.tensor([[1, -2, 3], [0, 5, -6]]), "K")
+    written = {t.get_position(): t.get_text() for t in ax.texts}
+    first_row = {(0, 0): "1", (1, 0): "-2", (2, 0): "3"}
+    assert written == first_row | {(0, 1): "0", (1, 1): "5", (2, 1): "-6"}
+    assert ax.get_title() == "K"
+
+
+def test_zero_is_white_and_the_scale_is_symmetric():
+    ax = new_figure(3.0, 3.0).subplots()
+    draw_matrix(ax, torch.tensor([[4.0, 0.0, -1.0]]), "")
+    (image,) = ax.images
+    assert image.get_clim() == (-4.0, 4.0)
+    red, white, blue = (image.cmap(image.norm(v)) for v in (4.0, 0.0, -4.0))
+    assert red[0] > red[2]
+    assert min(white[:3]) > 0.95
+    assert blue[2] > blue[0]
+
+
+def test_numbers_stand_out_from_their_cells():
+    ax = new_figure(3.0, 3.0).subplots()
+    draw_matrix(ax, torch.tensor([[-10.0, 1.0, 10.0]]), "")
+    assert [t.get_color() for t in ax.texts] == ["white", "black", "white"]
+
+
+def test_a_matrix_of_zeros_and_one_without_numbers():
+    ax = new_figure(3.0, 3.0).subplots()
+    draw_matrix(ax, torch.zeros(2, 2), "", fmt=None)
+    assert len(ax.texts) == 0
+    assert ax.images[0].get_array().tolist() == [[0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64])
+def test_matrices_share_one_scale(dtype):
+    named = {"X": torch.ones(2, 3, dtype=dtype), "Y": torch.full((2, 1), -7).to(dtype)}
+    fig = matrices(named)
+    assert [ax.get_title() for ax in fig.axes] == ["X", "Y"]
+    assert [ax.images[0].get_clim() for ax in fig.axes] == [(-7.0, 7.0)] * 2
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_lines_draw_each_curve_under_its_name(log):
+    named = {"loss": [4.0, 2.0, 1.0], "error": [0.5, 0.25, 0.125]}
+    fig = lines([1.0, 2.0, 3.0], named, xlabel="epoch", ylabel="value", log=log)
+    (ax,) = fig.axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert drawn == named
+    assert all(list(line.get_xdata()) == [1, 2, 3] for line in ax.lines)
+    assert [text.get_text() for text in ax.get_legend().texts] == list(named)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "value")
+    assert ax.get_yscale() == ("log" if log else "linear")
+
+
+def test_curves_differ_in_colour_and_in_marker():
+    fig = lines([0.0], {str(n): [0.0] for n in range(4)}, xlabel="", ylabel="")
+    drawn = fig.axes[0].lines
+    assert len({line.get_color() for line in drawn}) == 4
+    assert len({line.get_marker() for line in drawn}) == 4
+
+
+def test_strided_samples_keeps_every_second_sample_below():
+    time = [
+        float(i) for i in range(9)
+    ]  # a sample at every second instant: 0, 2, 4, ...
+    named = {"a": [t * t for t in time], "b": [-t for t in time]}
+    fig = strided_samples(time, named, step=2, stride=2, xlabel="time")
+    for ax, instants in zip(fig.axes, ([0, 2, 4, 6, 8], [0, 4, 8]), strict=True):
+        kept = {m.get_label(): m for m in ax.lines if m.get_linestyle() == "None"}
+        assert set(kept) == set(named)
+        for label, markers in kept.items():
+            assert list(markers.get_xdata()) == instants
+            assert list(markers.get_ydata()) == [named[label][i] for i in instants]
