@@ -1,0 +1,485 @@
+"""Section 6.5, pooling: max, average and what lies between, in several forms.
+
+Belongs here: pooling layers without parameters, and what they cost. Does not belong
+here: the shape of the output (`padding_stride`), convolution itself (`convolution`).
+"""
+
+from dataclasses import dataclass
+from math import isfinite, prod
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from solutions.padding_stride import conv_output_shape
+from solutions.shapes import IntOrPair, as_pair, require_layout
+
+Pair = tuple[int, int]
+MODES = ("max", "avg")
+
+
+def pool2d(
+    X: Float[Tensor, "h w"], kernel_size: IntOrPair, mode: str
+) -> Float[Tensor, "o_h o_w"]:
+    """Slide a window over one channel and keep its maximum or its average.
+
+    The book's loop: stride 1, no padding.
+
+    Args:
+        X: one channel of an input, shape (h, w), floating point.
+        kernel_size: height and width of the window, in pixels.
+        mode: ``"max"`` or ``"avg"``.
+
+    Returns:
+        One number per window, shape (h - k_h + 1, w - k_w + 1).
+
+    Raises:
+        ValueError: if `X` is not a matrix of floating-point numbers, the window is
+            larger than `X`, or `mode` is unknown.
+
+    Source: D2L section 6.5, the function of section 6.5.1.
+
+    >>> pool2d(torch.arange(9.0).reshape(3, 3), 2, "max")
+    tensor([[4., 5.],
+            [7., 8.]])
+    """
+    require_layout("X", X, "h w")
+    _require_float(X)
+    _require_mode(mode)
+    k_h, k_w = as_pair("kernel_size", kernel_size, minimum=1)
+    Y = X.new_zeros(conv_output_shape((X.shape[0], X.shape[1]), (k_h, k_w)))
+    for i in range(Y.shape[0]):
+        for j in range(Y.shape[1]):
+            window = X[i : i + k_h, j : j + k_w]
+            Y[i, j] = window.max() if mode == "max" else window.mean()
+    return Y
+
+
+def avg_pool2d_as_conv(
+    X: Float[Tensor, "n c h w"],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    count_include_pad: bool = True,
+) -> Float[Tensor, "n c o_h o_w"]:
+    """Average pooling as a convolution: one constant kernel, each channel by itself.
+
+    Args:
+        X: the input, shape (n, c, h, w), floating point.
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns of zeros on *each* side.
+        count_include_pad: whether the zeros of the padding count in the average. If
+            not, the result is the quotient of two convolutions: that of `X` and that
+            of an image of ones.
+
+    Returns:
+        The averages, shape (n, c, o_h, o_w).
+
+    Raises:
+        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
+            larger than the padded input, or the padding more than half the window.
+
+    Source: D2L section 6.5, exercise 6.5.1.
+
+    >>> X = torch.ones(1, 1, 2, 2)
+    >>> avg_pool2d_as_conv(X, 2, stride=1, padding=1)[0, 0, 0]
+    tensor([0.2500, 0.5000, 0.2500])
+    >>> avg_pool2d_as_conv(X, 2, stride=1, padding=1, count_include_pad=False)[0, 0, 0]
+    tensor([1., 1., 1.])
+    """
+    k, s, p = _check(X, kernel_size, stride, padding)
+    channels = X.shape[1]
+    weight = X.new_full((channels, 1, *k), 1 / prod(k))
+    Y = F.conv2d(X, weight, stride=s, padding=p, groups=channels)
+    if count_include_pad:
+        return Y
+    ones = torch.ones_like(X[:1, :1])
+    return Y / F.conv2d(ones, weight[:1], stride=s, padding=p)
+
+
+def tournament_kernels(kernel_size: IntOrPair) -> list[Tensor]:
+    """Build the kernels that turn ReLU layers into max pooling of one channel.
+
+    A knock-out tournament of the window's pixels. A match of a and b takes three
+    channels, ``max(a, b) = ReLU(a - b) + ReLU(b) - ReLU(-b)``; a pixel without an
+    opponent takes two, ``c = ReLU(c) - ReLU(-c)``. What adds up one round and what
+    prepares the next are both linear, so one kernel does both.
+
+    Args:
+        kernel_size: height and width of the window, in pixels.
+
+    Returns:
+        The first kernel, shape (width, 1, k_h, k_w), then kernels of size 1×1, the
+        last with one output channel. A ReLU stands between any two of them.
+
+    Raises:
+        ValueError: if `kernel_size` is not an int or a pair of ints, each at least 1.
+
+    Source: D2L section 6.5, exercise 6.5.2.
+
+    >>> [tuple(K.shape) for K in tournament_kernels(2)]
+    [(6, 1, 2, 2), (3, 6, 1, 1), (1, 3, 1, 1)]
+    """
+    k = as_pair("kernel_size", kernel_size, minimum=1)
+    players = prod(k)
+    kernels = []
+    last_round = torch.eye(players)
+    while players > 1:
+        kernels.append(_compare(players) @ last_round)
+        last_round = _winners(players)
+        players = (players + 1) // 2
+    kernels.append(last_round)
+    first, *others = kernels
+    return [first.reshape(-1, 1, *k), *(K[:, :, None, None] for K in others)]
+
+
+def tournament_widths(kernel_size: IntOrPair) -> tuple[int, ...]:
+    """Count the channels of each ReLU layer of the tournament.
+
+    Args:
+        kernel_size: height and width of the window, in pixels.
+
+    Returns:
+        One number per ReLU layer; none for a window of one pixel.
+
+    Raises:
+        ValueError: if `kernel_size` is not an int or a pair of ints, each at least 1.
+
+    Source: D2L section 6.5, exercise 6.5.2.
+
+    >>> tournament_widths(2), tournament_widths(3)
+    ((6, 3), (14, 8, 5, 3))
+    """
+    return tuple(len(K) for K in tournament_kernels(kernel_size)[:-1])
+
+
+def max_pool2d_relu(
+    X: Float[Tensor, "n c h w"],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+) -> Float[Tensor, "n c o_h o_w"]:
+    """Max pooling computed by convolutions and ReLU alone.
+
+    Max pooling pads with minus infinity, with which no convolution can compute. The
+    padding here repeats the border pixel (`padding_mode="replicate"` of a convolution
+    layer). The result is the same: a window that reaches over the border and holds at
+    least one pixel holds the border pixel itself, so a copy of it changes no maximum.
+
+    Args:
+        X: the input, shape (n, c, h, w), floating point.
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns on *each* side, at most half the window.
+
+    Returns:
+        The maxima, shape (n, c, o_h, o_w), up to rounding errors of the size of the
+        largest magnitude in the window.
+
+    Raises:
+        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
+            larger than the padded input, or the padding more than half the window.
+
+    Source: D2L section 6.5, exercise 6.5.2.
+
+    >>> X = torch.tensor([[-4.0, -1.0], [-2.0, -3.0]])
+    >>> max_pool2d_relu(X[None, None], 2)
+    tensor([[[[-1.]]]])
+    """
+    k, s, p = _check(X, kernel_size, stride, padding)
+    # Channels never meet in a pooling layer: each is an image of its own.
+    planes = X.flatten(0, 1).unsqueeze(1)
+    planes = F.pad(planes, (p[1], p[1], p[0], p[0]), mode="replicate")
+    first, *others = (K.to(X) for K in tournament_kernels(k))
+    Y = F.conv2d(planes, first, stride=s)
+    for K in others:
+        Y = F.conv2d(F.relu(Y), K)
+    return Y.reshape(*X.shape[:2], *Y.shape[2:])
+
+
+def min_pool2d(
+    X: Float[Tensor, "n c h w"],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+) -> Float[Tensor, "n c o_h o_w"]:
+    """Min pooling by max pooling: the smallest number is the largest, negated.
+
+    Args:
+        X: the input, shape (n, c, h, w), floating point.
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns of plus infinity on *each* side.
+
+    Returns:
+        The minima, shape (n, c, o_h, o_w), exactly.
+
+    Raises:
+        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
+            larger than the padded input, or the padding more than half the window.
+
+    Source: D2L section 6.5, exercise 6.5.5.
+
+    >>> min_pool2d(torch.arange(4.0).reshape(1, 1, 2, 2), 2)
+    tensor([[[[0.]]]])
+    """
+    k, s, p = _check(X, kernel_size, stride, padding)
+    return -F.max_pool2d(-X, k, s, p)
+
+
+def softmax_pool2d(
+    X: Float[Tensor, "n c h w"],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    beta: int | float = 1.0,
+) -> Float[Tensor, "n c o_h o_w"]:
+    """Average each window with the weights ``softmax(beta * window)``.
+
+    The average of the window for ``beta = 0``; the maximum for ``beta`` to infinity,
+    the minimum for ``beta`` to minus infinity. The padding has weight zero.
+
+    Args:
+        X: the input, shape (n, c, h, w), floating point.
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns without weight on *each* side.
+        beta: the inverse temperature, in units of 1 / X; any finite number.
+
+    Returns:
+        The weighted averages, shape (n, c, o_h, o_w).
+
+    Raises:
+        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
+            larger than the padded input, the padding more than half the window, or
+            `beta` not finite.
+
+    Source: D2L section 6.5, exercise 6.5.6.
+
+    >>> X = torch.tensor([1.0, 999.0]).reshape(1, 1, 1, 2)
+    >>> [softmax_pool2d(X, (1, 2), beta=b).item() for b in (-1.0, 0.0, 1.0)]
+    [1.0, 500.0, 999.0]
+    """
+    k, s, p = _check(X, kernel_size, stride, padding)
+    if not isfinite(beta):
+        raise ValueError(f"beta is {beta}, but must be finite; the limit is max_pool2d")
+    if beta < 0:  # turned upside down, the smallest pixel is the heaviest
+        return -softmax_pool2d(-X, k, s, p, -beta)
+    # Relative to the maximum no exponent is positive, and the differences between
+    # pixels are taken before the product with beta can round them away.
+    peak = F.max_pool2d(X.detach(), k, s, p)
+    below = _windows(X, k, s, p) - peak.unsqueeze(-1)
+    logits = (beta * below).masked_fill(~_inside(X, k, s, p), float("-inf"))
+    return peak + (logits.softmax(-1) * below).sum(-1)
+
+
+def lp_pool2d(
+    X: Float[Tensor, "n c h w"],
+    p: int | float,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+) -> Float[Tensor, "n c o_h o_w"]:
+    """Take the power mean ``(mean of |x|^p)^(1/p)`` of each window.
+
+    The average magnitude for ``p = 1``, the largest for p to infinity. This is the
+    *mean* of the powers: `torch.nn.functional.lp_pool2d` takes their sum, which is
+    ``(k_h k_w)^(1/p)`` times as large, and takes it without the magnitude. Where a
+    window is zero throughout, the gradient is zero.
+
+    Args:
+        X: the input, shape (n, c, h, w), floating point.
+        p: the exponent, at least 1, finite.
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns that do not count in the mean, on *each* side.
+
+    Returns:
+        The power means, shape (n, c, o_h, o_w).
+
+    Raises:
+        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
+            larger than the padded input, the padding more than half the window, or
+            `p` less than 1 or infinite.
+
+    Source: D2L section 6.5, exercise 6.5.6.
+
+    >>> X = torch.tensor([1.0, 7.0]).reshape(1, 1, 1, 2)
+    >>> [lp_pool2d(X, p, (1, 2)).item() for p in (1, 2)]
+    [4.0, 5.0]
+    """
+    k, s, pad = _check(X, kernel_size, stride, padding)
+    if not (p >= 1 and isfinite(p)):
+        raise ValueError(
+            f"p is {p}, but must be finite and at least 1: below 1 the mean of powers "
+            "is less than the average, and the limit is max_pool2d of the magnitudes"
+        )
+    peak = F.max_pool2d(X.detach().abs(), k, s, pad).unsqueeze(-1)
+    # A window of zeros becomes one of ones, then is multiplied by zero: neither 0 / 0
+    # nor 0^(1/p) has a derivative.
+    some = peak > 0
+    ratios = _windows(X, k, s, pad).abs().where(some, 1.0) / peak.where(some, 1.0)
+    inside = _inside(X, k, s, pad)
+    mean = ratios.pow(p).where(inside, 0.0).sum(-1) / inside.sum(-1)
+    return peak.squeeze(-1) * mean.pow(1 / p)
+
+
+@dataclass(frozen=True)
+class PoolCost:
+    """What one pooling layer does for one sample; every field is a number of things.
+
+    Attributes:
+        activations: numbers in the output.
+        combinations: comparisons of max pooling, or additions of average pooling.
+        useful_combinations: those of them that combine two pixels of the input, none
+            of the padding.
+        separable: combinations when the rows are pooled first, then the columns of the
+            result.
+        useful_separable: those of them that combine two pixels of the input.
+        divisions: divisions by the size of the window.
+        saved: numbers that the backward pass needs from the forward pass.
+        backward_additions: additions into the gradient of the input.
+    """
+
+    activations: int
+    combinations: int
+    useful_combinations: int
+    separable: int
+    useful_separable: int
+    divisions: int
+    saved: int
+    backward_additions: int
+
+
+def pool_cost(
+    input_shape: tuple[int, int, int],
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    mode: str = "max",
+) -> PoolCost:
+    """Count what a pooling layer does, without running it.
+
+    Args:
+        input_shape: channels, height and width of the input, (c, h, w).
+        kernel_size: height and width of the window, in pixels.
+        stride: step between windows; None means the size of the window.
+        padding: rows and columns on *each* side.
+        mode: ``"max"`` or ``"avg"``.
+
+    Returns:
+        The counts, for one sample.
+
+    Raises:
+        ValueError: if `input_shape` is not three positive numbers, the window is larger
+            than the padded input, the padding more than half the window, or `mode` is
+            unknown.
+
+    Source: D2L section 6.5, exercise 6.5.3.
+
+    >>> cost = pool_cost((1, 7, 7), kernel_size=2, stride=2, padding=1)
+    >>> cost.combinations, cost.useful_combinations
+    (48, 33)
+    """
+    _require_mode(mode)
+    if len(input_shape) != 3 or min(input_shape) < 1:
+        raise ValueError(
+            f"input_shape is {input_shape}, but must be (c, h, w), each at least 1"
+        )
+    c, size = input_shape[0], input_shape[1:]
+    k, s, p = _read_window(size, kernel_size, stride, padding)
+    o = conv_output_shape(size, k, s, p)
+    # rows[i], columns[j]: which pixels of the axis output i, or j, really covers
+    rows, columns = (_covered(size[a], k[a], s[a], p[a], o[a]) for a in (0, 1))
+    rows_used = len({pixel for covered in rows for pixel in covered})
+    rows_used_padded = (o[0] - 1) * min(s[0], k[0]) + k[0]
+    in_rows, in_columns = (sum(map(len, axis)) for axis in (rows, columns))
+    outputs, pixels = prod(o), in_rows * in_columns
+    separable = rows_used_padded * o[1] * (k[1] - 1) + outputs * (k[0] - 1)
+    useful_separable = rows_used * (in_columns - o[1]) + o[1] * (in_rows - o[0])
+    is_max = mode == "max"
+    return PoolCost(
+        activations=c * outputs,
+        combinations=c * outputs * (prod(k) - 1),
+        useful_combinations=c * (pixels - outputs),
+        separable=c * separable,
+        useful_separable=c * useful_separable,
+        divisions=0 if is_max else c * outputs,
+        saved=c * outputs if is_max else 0,
+        backward_additions=c * (outputs if is_max else pixels),
+    )
+
+
+def _covered(n: int, k: int, s: int, p: int, outputs: int) -> list[range]:
+    """Return the pixels that each window covers on one axis of n pixels."""
+    starts = (i * s - p for i in range(outputs))
+    return [range(max(start, 0), min(start + k, n)) for start in starts]
+
+
+def _compare(players: int) -> Tensor:
+    """Return the rows a - b, b, -b for each match of a round, then c, -c for a bye."""
+    x = torch.eye(players)
+    rows = []
+    for i in range(0, players - 1, 2):
+        rows += [x[i] - x[i + 1], x[i + 1], -x[i + 1]]
+    if players % 2:
+        rows += [x[-1], -x[-1]]
+    return torch.stack(rows)
+
+
+def _winners(players: int) -> Tensor:
+    """Return the rows that add up one round, after its ReLU, to its winners."""
+    matches, bye = divmod(players, 2)
+    sums = torch.zeros(matches + bye, 3 * matches + 2 * bye)
+    for i in range(matches):
+        sums[i, 3 * i : 3 * i + 3] = torch.tensor([1.0, 1.0, -1.0])
+    if bye:
+        sums[-1, -2:] = torch.tensor([1.0, -1.0])
+    return sums
+
+
+def _windows(X: Tensor, k: Pair, s: Pair, p: Pair) -> Float[Tensor, "n c o_h o_w k"]:
+    """Return the pixels of each window along a last axis, zeros for the padding."""
+    padded = F.pad(X, (p[1], p[1], p[0], p[0]))
+    return padded.unfold(2, k[0], s[0]).unfold(3, k[1], s[1]).flatten(-2)
+
+
+def _inside(X: Tensor, k: Pair, s: Pair, p: Pair) -> Bool[Tensor, "1 1 o_h o_w k"]:
+    """Return which entries of `_windows` are pixels of the input."""
+    return _windows(torch.ones_like(X[:1, :1]), k, s, p) > 0
+
+
+def _check(
+    X: Tensor, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair
+) -> tuple[Pair, Pair, Pair]:
+    """Check the input of a pooling layer and read its window, stride and padding."""
+    require_layout("X", X, "n c h w")
+    _require_float(X)
+    return _read_window((X.shape[2], X.shape[3]), kernel_size, stride, padding)
+
+
+def _read_window(
+    size: Pair, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair
+) -> tuple[Pair, Pair, Pair]:
+    """Read window, stride and padding, and check that every window holds a pixel."""
+    k = as_pair("kernel_size", kernel_size, minimum=1)
+    s = k if stride is None else as_pair("stride", stride, minimum=1)
+    p = as_pair("padding", padding, minimum=0)
+    if p[0] > k[0] // 2 or p[1] > k[1] // 2:
+        raise ValueError(f"padding is {p}, but must be at most half the window {k}")
+    conv_output_shape(size, k, s, p)  # refuses a window larger than the padded input
+    return k, s, p
+
+
+def _require_float(X: Tensor) -> None:
+    """Refuse integers: their average would be rounded without a word."""
+    if not X.is_floating_point():
+        raise ValueError(f"X has dtype {X.dtype}, but must be floating point")
+
+
+def _require_mode(mode: str) -> None:
+    """Refuse a kind of pooling that is not there."""
+    if mode not in MODES:
+        raise ValueError(f"mode is {mode!r}, but must be one of {MODES}")
