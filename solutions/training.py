@@ -186,7 +186,7 @@ def _fit(
     for _ in range(num_epochs):
         orders = [torch.randperm(len(train_set), generator=g) for g in generators]
         batches = torch.stack(orders, dim=1).to(device).split(batch_size)
-        loss, acc = _train_epoch(net, train_set, batches, optimizer, schedule)
+        loss, acc = train_epoch(net, train_set, batches, optimizer, schedule)
         epochs.append((loss, acc, _accuracy(net, test_set, len(seeds))))
     # (epoch, quantity, member) becomes one history per member.
     return [
@@ -200,14 +200,27 @@ def _fit(
     ]
 
 
-def _train_epoch(
+def train_epoch(
     net: nn.Module,
     train_set: ImageSet,
     batches: Sequence[Int64[Tensor, "_ K"]],
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
 ) -> tuple[list[float], list[float]]:
-    """Take one step per batch; return each member's mean loss and accuracy."""
+    """Take one step of gradient descent per batch, for every member of a net.
+
+    Args:
+        net: takes (n, K·c, h, w), returns logits (K, n, classes), or (n, classes)
+            for a single member; on the device of the set.
+        train_set: the whole training set.
+        batches: the examples of each step, one column of indices per member.
+        optimizer: changes the weights.
+        schedule: changes the learning rate of `optimizer` after each step.
+
+    Returns:
+        Each member's mean loss and its fraction of correct classifications, over
+        the examples and measured just before the step that uses them.
+    """
     net.train()
     # The sums stay on the device: to read one in each step would be to wait for it.
     loss_sum = torch.zeros(batches[0].shape[1], device=batches[0].device)
