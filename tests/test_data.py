@@ -301,6 +301,18 @@ def test_complete_cache_needs_no_right_to_write(sources, raw, monkeypatch):
     assert sorted(raw.iterdir()) == before
 
 
+def test_cache_lies_where_the_reader_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("D2L_DATA", "~/images")
+    assert data.cache_root() == tmp_path / "images"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("D2L_DATA", "images")
+    assert data.cache_root() == tmp_path / "images"
+    for unset in (partial(monkeypatch.setenv, value=""), monkeypatch.delenv):
+        unset("D2L_DATA")
+        assert data.cache_root().name == "d2l-cnn-solutions"
+
+
 # Several processes
 
 
@@ -360,15 +372,16 @@ def server(monkeypatch):
 
 
 def test_download_takes_the_next_mirror_and_is_silent(
-    sources, raw, server, monkeypatch, capfd
+    sources, raw, server, monkeypatch, capfd, caplog
 ):
     served, address = server
     served |= {file: (len(content), content) for file, content in GZIPPED.items()}
     monkeypatch.setattr(Tiny, "mirrors", ("http://127.0.0.1:1/", address))
+    monkeypatch.setattr(data.pooch.get_logger(), "handlers", [caplog.handler])
     sources["download"] = partial(data._from_torchvision, Tiny)
     assert data.fetch("Tiny") == ("download", raw)
     assert in_cache(raw) == FILES
-    assert capfd.readouterr() == ("", "")
+    assert (capfd.readouterr(), caplog.records) == (("", ""), [])
 
 
 @pytest.mark.parametrize(
