@@ -25,6 +25,7 @@ from filelock import FileLock
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
+from torchvision.datasets.mnist import read_image_file, read_label_file
 from torchvision.datasets.utils import extract_archive
 
 logger = logging.getLogger(__name__)
@@ -124,8 +125,11 @@ def load(name: str, train: bool) -> ImageSet:
     Source: D2L section 6.6; exercise 6.6.3 for MNIST.
     """
     fetch(name)
-    data = DATASETS[name].reader(cache_root(), train=train, download=False)
-    return ImageSet(data.data.unsqueeze(1) / 255, data.targets, tuple(data.classes))
+    # Not by calling the class: beside files of an old torchvision it would read those.
+    part = cache_root() / name / "raw" / ("train" if train else "t10k")
+    images = read_image_file(f"{part}-images-idx3-ubyte").unsqueeze(1) / 255
+    labels = read_label_file(f"{part}-labels-idx1-ubyte")
+    return ImageSet(images, labels, tuple(DATASETS[name].reader.classes))
 
 
 def fetch(name: str) -> tuple[str, Path]:

@@ -546,3 +546,11 @@ def test_one_changed_byte_of_the_real_data_is_seen(cached, tmp_path):
     copy = Path(shutil.copy(original, tmp_path))
     copy.write_bytes(flip_last_bit(copy.read_bytes()))
     assert data._complaint(copy, sha256).startswith("damaged (10008 bytes")
+
+
+def test_files_of_an_old_torchvision_are_not_read(sources, raw):
+    write(FILES, raw)
+    (raw.parent / "processed").mkdir()
+    for file in ("training.pt", "test.pt"):
+        (raw.parent / "processed" / file).write_bytes(b"unverified")
+    assert len(data.load("Tiny", train=True)) > 0
