@@ -160,7 +160,7 @@ def largest_change(snapped: Sequence[Any], stored: Sequence[Any]) -> str:
     if new == old:
         return "a picture or the outputs' kind"
     if len(numbers[0]) != len(numbers[1]) or numbers[0] == numbers[1]:
-        return "text or count of numbers"
+        return "text"
     pairs = zip(*reversed(numbers), strict=True)
     was, now = max(pairs, key=lambda pair: abs(Decimal(pair[1]) - Decimal(pair[0])))
     return f"{was} -> {now}"
