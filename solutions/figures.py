@@ -165,7 +165,7 @@ def network(weights: Sequence[Tensor], names: Sequence[str]) -> Figure:
         The figure: positive weights are drawn solid, negative ones dashed.
     """
     sizes = [weights[0].shape[1], *(len(W) for W in weights)]
-    fig = new_figure(7, 4)
+    fig = new_figure(7.0, 4.0)
     ax = fig.subplots()
     heights = [[(size - 1) / 2 - i for i in range(size)] for size in sizes]
     looks = ((1, COLORS[2], "-", "positive"), (-1, COLORS[1], "--", "negative"))

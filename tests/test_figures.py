@@ -4,7 +4,14 @@ import matplotlib.colors
 import pytest
 import torch
 
-from solutions.figures import draw_matrix, lines, matrices, new_figure, strided_samples
+from solutions.figures import (
+    draw_matrix,
+    lines,
+    matrices,
+    network,
+    new_figure,
+    strided_samples,
+)
 
 
 def test_a_new_figure_is_white_and_as_large_as_asked():
@@ -86,3 +93,17 @@ def test_strided_samples_keeps_every_second_sample_below():
         for label, markers in kept.items():
             assert list(markers.get_xdata()) == instants
             assert list(markers.get_ydata()) == [named[label][i] for i in instants]
+
+
+def test_a_network_has_one_edge_per_weight_and_its_sign():
+    W, V = torch.tensor([[1.0, -1.0], [0.0, 2.0], [-3.0, 0.0]]), torch.ones(1, 3)
+    (ax,) = network([W, V], ["in", "middle", "out"]).axes
+    solid, dashed, nodes = (
+        [line for line in ax.lines if line.get_linestyle() == style]
+        for style in ("-", "--", "None")
+    )
+    assert (len(solid), len(dashed)) == (2 + 3, 2)
+    assert [len(column.get_xdata()) for column in nodes] == [2, 3, 1]
+    assert [t.get_text() for t in ax.texts] == ["in", "middle", "out"]
+    top = dashed[0].get_ydata()  # from the second input to the first node
+    assert list(top) == [nodes[0].get_ydata()[1], nodes[1].get_ydata()[0]]
