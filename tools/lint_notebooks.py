@@ -259,7 +259,7 @@ def solution_faults(cells: Any) -> Iterator[Finding]:
 def _inside_faults(solution: Solution) -> Iterator[Finding]:
     """Find what is wrong between the start and the end of a solution."""
     if not solution.is_closed:
-        yield solution.start, f"{solution.label} has no cell with its solution-end alone"
+        yield solution.start, f"{solution.label} has no solution-end in its own cell"
     markdown = [(n, c) for n, c in solution.cells if c.cell_type == "markdown"]
     for lead in ("**Short answer.**", "**Check.**"):
         if not any(lead in c.source for _, c in markdown):
