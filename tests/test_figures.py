@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from solutions.figures import (
+    blocks,
     draw_matrix,
     lines,
     matrices,
@@ -107,3 +108,11 @@ def test_a_network_has_one_edge_per_weight_and_its_sign():
     assert [t.get_text() for t in ax.texts] == ["in", "middle", "out"]
     top = dashed[0].get_ydata()  # from the second input to the first node
     assert list(top) == [nodes[0].get_ydata()[1], nodes[1].get_ydata()[0]]
+
+
+def test_lines_stand_between_the_blocks_of_a_block_matrix():
+    (ax,) = blocks(torch.arange(24).reshape(4, 6), (2, 3)).axes
+    horizontal, vertical = ax.lines
+    assert list(horizontal.get_ydata()) == [1.5, 1.5]
+    assert list(vertical.get_xdata()) == [2.5, 2.5]
+    assert [text.get_text() for text in ax.texts] == [str(v) for v in range(24)]
