@@ -29,13 +29,23 @@ def pairs(low, high):
 
 
 @st.composite
+def axes(draw):
+    """One axis that PyTorch accepts: pixels, window, stride, padding."""
+    k, s = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    p = draw(st.integers(0, k // 2))
+    # Windows first, then pixels: else there is rarely more than one window.
+    outputs, unused = draw(st.integers(1, 3)), draw(st.integers(0, s - 1))
+    return max((outputs - 1) * s + k - 2 * p + unused, 1), k, s, p
+
+
+@st.composite
 def layers(draw):
     """Input shape and (window, stride, padding) that PyTorch accepts."""
-    k, s = draw(pairs(1, 4)), draw(st.one_of(st.none(), pairs(1, 5)))
-    p = tuple(draw(st.integers(0, size // 2)) for size in k)
-    size = draw(pairs(1, 7))
-    assume(all(size[a] + 2 * p[a] >= k[a] for a in (0, 1)))
-    return (draw(st.integers(1, 2)), draw(st.integers(1, 3)), *size), (k, s, p)
+    (h, w), k, s, p = zip(draw(axes()), draw(axes()), strict=True)
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), h, w)
+    if draw(st.booleans()):
+        s = None
+    return shape, (k, s, p)
 
 
 def whole(shape, seed=0):
@@ -295,7 +305,8 @@ POOLINGS = [
         (torch.zeros(1, 1, 4, 2), {"kernel_size": 3}, r"kernel_size is \(3, 3\)"),
         (torch.zeros(1, 1, 4, 4), {"kernel_size": 0}, "kernel_size is 0"),
         (torch.zeros(1, 1, 4, 4), {"stride": (1, 0)}, r"stride is \(1, 0\)"),
-        (torch.zeros(1, 1, 4, 4), {"padding": 2}, r"padding is \(2, 2\).* half"),
+        (torch.zeros(1, 1, 4, 4), {"padding": (2, 1)}, r"padding is \(2, 1\).* half"),
+        (torch.zeros(1, 1, 4, 4), {"padding": (1, 2)}, r"padding is \(1, 2\).* half"),
         (torch.zeros(1, 1, 4, 4), {"padding": -1}, "padding is -1"),
     ],
 )
