@@ -198,7 +198,7 @@ def blocks(matrix: Tensor, block_shape: tuple[int, int], *, fmt: str = "g") -> F
         The figure.
     """
     rows, columns = matrix.shape
-    fig = new_figure(7, 0.4 + 7 * rows / columns)
+    fig = new_figure(7.0, 0.4 + 7 * rows / columns)
     ax = fig.subplots()
     draw_matrix(ax, matrix, "", fmt=fmt)
     for row in range(block_shape[0], rows, block_shape[0]):
