@@ -17,13 +17,13 @@ TRAINED = {"nbval": {"atol": 0.02, "why": "trained accuracy"}}
 DRAWN = {"nbval": {"svg_atol": 2, "why": "a trained curve"}}
 GLYPH = '<use xlink:href="#DejaVuSans-{0}"/>'
 CURVE = (
-    '<g><path id="p{0}" d="M {1} 3\nL 7 12.5"/><use xlink:href="#p{0}"/>{2}'
+    '<g><path id="p{0}" d="M {1} 3\nL {4} 12.5"/><use xlink:href="#p{0}"/>{2}'
     '<image xlink:href="data:image/png;base64,iVBORw0KGgo{3}=="/></g>'
 )
 
 
-def curve(y="10.25", name="0a1b2c3d4e", glyph=38, image="A1e5", extra=""):
-    return CURVE.format(name, y, GLYPH.format(glyph), image) + extra
+def curve(y="10.25", name="0a1b2c3d4e", glyph=38, image="A1e5", outline=7, extra=""):
+    return CURVE.format(name, y, GLYPH.format(glyph), image, outline) + extra
 
 
 def stream(text, name="stdout"):
@@ -149,6 +149,7 @@ SHOWN = {
     ),
     "curve, id renamed": ("image/svg+xml", curve(name="f" * 10), curve(), {}, True),
     "curve, other glyph": ("image/svg+xml", curve(glyph=39), curve(), DRAWN, False),
+    "curve, other outline": ("image/svg+xml", curve(outline=8), curve(), DRAWN, False),
     "curve, other image": ("image/svg+xml", curve(image="A2e5"), curve(), DRAWN, False),
     "curve, more drawn": ("image/svg+xml", curve(extra="<g/>"), curve(), DRAWN, False),
     "curve, rounded to an integer": (

@@ -92,8 +92,10 @@ def test_keeps_what_agrees_and_stores_what_changed(tmp_path):
         "cell 8 `1`: text",
     ]
 
+    inode = path.stat().st_ino
     assert refresh(path) == []
     assert path.read_text(encoding="utf-8") == text
+    assert path.stat().st_ino == inode  # not even written
     assert [file.name for file in tmp_path.iterdir()] == ["book.ipynb"]
 
 
