@@ -1,0 +1,439 @@
+"""Section 6.4, many channels: composing layers, taking them apart, their exact cost.
+
+Belongs here: sums over channels, products and factors of kernels, counting. Does not
+belong here: one channel and matrix products (`convolution`), pooling (`pooling`).
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float64, Num
+from torch import Tensor
+
+from solutions.convolution import corr2d
+from solutions.padding_stride import conv_output_shape
+from solutions.shapes import IntOrPair, as_pair, require_layout
+
+# A difference this small, relative to the largest tap, counts as rounding.
+ROUNDING = 1e-12
+
+Taps = npt.NDArray[np.float64]
+
+
+def corr2d_multi_in(
+    X: Num[Tensor, "c_i h w"], K: Num[Tensor, "c_i k_h k_w"]
+) -> Num[Tensor, "o_h o_w"]:
+    """Cross-correlate each channel with its own kernel and add, channel 0 first.
+
+    Args:
+        X: the input, any dtype.
+        K: one kernel per input channel.
+
+    Returns:
+        The single output channel, o_h = h - k_h + 1 by o_w = w - k_w + 1.
+
+    Raises:
+        ValueError: if an argument is not 3-D, the numbers of channels differ, or the
+            kernel is larger than the input.
+
+    Source: D2L section 6.4.1.
+
+    >>> X = torch.arange(18).reshape(2, 3, 3)
+    >>> corr2d_multi_in(X, torch.tensor([[[0, 1], [2, 3]], [[1, 0], [0, 0]]]))
+    tensor([[28, 35],
+            [49, 56]])
+    """
+    require_layout("X", X, "c_i h w")
+    require_layout("K", K, "c_i k_h k_w")
+    if len(X) != len(K):
+        raise ValueError(f"K has {len(K)} kernels, but X has {len(X)} channels")
+    Y = corr2d(X[0], K[0])
+    for x, k in zip(X[1:], K[1:], strict=True):
+        # A loop, not `sum` over a stack: the order of the additions is part of 6.4.5.
+        Y = Y + corr2d(x, k)
+    return Y
+
+
+def corr2d_multi_in_out(
+    X: Num[Tensor, "c_i h w"], K: Num[Tensor, "c_o c_i k_h k_w"]
+) -> Num[Tensor, "c_o o_h o_w"]:
+    """Cross-correlate all input channels once for each output channel.
+
+    Args:
+        X: the input, any dtype.
+        K: for each output channel, one kernel per input channel.
+
+    Returns:
+        The output channels, o_h = h - k_h + 1 by o_w = w - k_w + 1.
+
+    Raises:
+        ValueError: if an argument has the wrong number of axes or input channels, or
+            the kernel is larger than the input.
+
+    Source: D2L section 6.4.2.
+
+    >>> K = torch.tensor([[[[1]], [[0]]], [[[1]], [[-1]]]])
+    >>> corr2d_multi_in_out(torch.tensor([[[5, 6]], [[1, 2]]]), K)
+    tensor([[[5, 6]],
+    <BLANKLINE>
+            [[4, 4]]])
+    """
+    require_layout("K", K, "c_o c_i k_h k_w")
+    return torch.stack([corr2d_multi_in(X, k) for k in K])
+
+
+def corr2d_multi_in_out_1x1(
+    X: Num[Tensor, "c_i h w"], K: Num[Tensor, "c_o c_i 1 1"]
+) -> Num[Tensor, "c_o h w"]:
+    """Apply 1x1 kernels as one matrix product over the channels of every pixel.
+
+    Args:
+        X: the input, any dtype.
+        K: the kernels, of the dtype of `X`; height and width are 1.
+
+    Returns:
+        The output channels, as high and as wide as the input.
+
+    Raises:
+        ValueError: if an argument has the wrong number of axes or input channels, or
+            the kernels are not 1x1.
+
+    Source: D2L section 6.4.3, exercise 6.4.5.
+
+    >>> K = torch.tensor([[[[1]], [[0]]], [[[1]], [[-1]]]])
+    >>> corr2d_multi_in_out_1x1(torch.tensor([[[5, 6]], [[1, 2]]]), K)
+    tensor([[[5, 6]],
+    <BLANKLINE>
+            [[4, 4]]])
+    """
+    require_layout("X", X, "c_i h w")
+    require_layout("K", K, "c_o c_i 1 1")
+    (c_i, h, w), c_o = X.shape, K.shape[0]
+    if K.shape[1:] != (c_i, 1, 1):
+        raise ValueError(
+            f"K has shape {tuple(K.shape)}, but must be (c_o, {c_i}, 1, 1) "
+            f"for the {c_i} channels of X"
+        )
+    return (K.reshape(c_o, c_i) @ X.reshape(c_i, h * w)).reshape(c_o, h, w)
+
+
+def compose_convs(
+    W1: Num[Tensor, "c_m c_i a_h a_w"],
+    b1: Num[Tensor, " c_m"] | None,
+    W2: Num[Tensor, "c_o c_m b_h b_w"],
+    b2: Num[Tensor, " c_o"] | None,
+    stride1: IntOrPair = 1,
+    stride2: IntOrPair = 1,
+) -> tuple[Num[Tensor, "c_o c_i k_h k_w"], Num[Tensor, " c_o"] | None, tuple[int, int]]:
+    """Find the one convolution layer that equals two without padding in a row.
+
+    A step of one pixel in the output of layer 1 is a step of `stride1` pixels in its
+    input, so tap (u, v) of layer 2 lays a copy of `W1` at (u, v) times `stride1`.
+
+    Args:
+        W1: kernels of the layer that sees the input.
+        b1: its bias, or None for no bias.
+        W2: kernels of the layer that sees the output of the first.
+        b2: its bias, or None for no bias.
+        stride1: stride of the first layer.
+        stride2: stride of the second layer.
+
+    Returns:
+        The kernels, k = a + (b - 1) * stride1 per axis; the bias, None if both are;
+        the stride, stride1 * stride2 per axis.
+
+    Raises:
+        ValueError: if a tensor has the wrong number of axes, the channels between the
+            layers or the biases do not fit, or a stride is below 1.
+
+    Source: D2L section 6.4, exercise 6.4.1 a and b.
+
+    >>> W1, W2 = torch.tensor([[[[1, 2]]]]), torch.tensor([[[[3, 5]]]])
+    >>> compose_convs(W1, torch.tensor([1]), W2, None)
+    (tensor([[[[ 3, 11, 10]]]]), tensor([8]), (1, 1))
+    """
+    require_layout("W1", W1, "c_m c_i a_h a_w")
+    require_layout("W2", W2, "c_o c_m b_h b_w")
+    s1_h, s1_w = as_pair("stride1", stride1, minimum=1)
+    s2_h, s2_w = as_pair("stride2", stride2, minimum=1)
+    (c_m, c_i, a_h, a_w), (c_o, c_m2, b_h, b_w) = W1.shape, W2.shape
+    if c_m2 != c_m:
+        raise ValueError(f"W2 reads {c_m2} channels, but W1 writes {c_m}")
+    for name, bias, channels in (("b1", b1, c_m), ("b2", b2, c_o)):
+        if bias is not None and bias.shape != (channels,):
+            raise ValueError(
+                f"{name} has shape {tuple(bias.shape)}, but must be ({channels},)"
+            )
+    k_h, k_w = a_h + (b_h - 1) * s1_h, a_w + (b_w - 1) * s1_w
+    W = W1.new_zeros((c_o, c_i, k_h, k_w), dtype=torch.result_type(W1, W2))
+    for u in range(b_h):
+        for v in range(b_w):
+            copy = torch.einsum("om,mihw->oihw", W2[:, :, u, v], W1)
+            top, left = u * s1_h, v * s1_w
+            W[:, :, top : top + a_h, left : left + a_w] += copy
+    # What layer 1 adds everywhere, layer 2 multiplies by the sum of its taps.
+    b = b2 if b1 is None else W2.sum((2, 3)) @ b1 + (0 if b2 is None else b2)
+    return W, b, (s1_h * s2_h, s1_w * s2_w)
+
+
+def _real_factors(k: Taps) -> tuple[list[Taps], list[Taps]]:
+    """Split a kernel, constant term first, into factors of two and of three taps.
+
+    A zero tap at the front is a root at 0, one at the end a root at infinity. LAPACK
+    returns real roots with imaginary part exactly 0, the others in exact pairs.
+    """
+    used = np.flatnonzero(np.abs(k) > ROUNDING)
+    first, last = int(used[0]), int(used[-1])
+    roots = np.roots(k[first : last + 1][::-1])
+    linear = [np.array([0.0, 1.0])] * first
+    linear += [np.array([1.0, 0.0])] * (len(k) - 1 - last)
+    linear += [np.array([-z.real, 1.0]) for z in roots if z.imag == 0]
+    pairs = [z for z in roots if z.imag > 0]
+    quadratic = [np.array([abs(z) ** 2, -2 * z.real, 1.0]) for z in pairs]
+    return [f / np.linalg.norm(f) for f in linear], [
+        f / np.linalg.norm(f) for f in quadratic
+    ]
+
+
+def _convolution_matrix(a: Taps, size: int) -> Taps:
+    """Return the matrix that convolves a kernel of `size` taps with `a`."""
+    return np.stack([np.convolve(a, unit) for unit in np.eye(size)], axis=1)
+
+
+def _divide(k: Taps, a: Taps) -> Taps:
+    """Return the b for which ``a * b`` comes nearest to `k`."""
+    matrix = _convolution_matrix(a, len(k) - len(a) + 1)
+    return np.linalg.lstsq(matrix, k, rcond=None)[0]
+
+
+def _error(k: Taps, a: Taps, b: Taps) -> float:
+    """Return the largest difference between a tap of `k` and one of ``a * b``."""
+    return float(np.abs(np.convolve(a, b) - k).max())
+
+
+def _touching_factor(k: Taps) -> Taps:
+    """Return the two-tap factor whose root comes nearest to being one of `k`.
+
+    Rounding splits a double real root into a complex pair. The polynomial then still
+    touches zero, up to rounding, at an extremum.
+    """
+    extrema = np.roots((k * np.arange(len(k)))[:0:-1])
+    places = extrema[extrema.imag == 0].real
+    powers = np.vander(places, len(k), increasing=True)
+    distance = np.abs(powers @ k) / np.linalg.norm(powers, axis=1)
+    place = places[np.argmin(distance)]
+    return np.array([-place, 1.0]) / np.hypot(place, 1.0)
+
+
+def _refine(k: Taps, a: Taps, b: Taps) -> tuple[Taps, Taps]:
+    """Improve ``a * b = k`` by one step of Newton's method.
+
+    Where a root of `a` is nearly one of `b`, the product hardly changes in some
+    direction, and the step may go too far along it: compare before and after.
+    """
+    slope = np.hstack([_convolution_matrix(b, len(a)), _convolution_matrix(a, len(b))])
+    step = np.linalg.lstsq(slope, k - np.convolve(a, b), rcond=None)[0]
+    return a + step[: len(a)], b + step[len(a) :]
+
+
+def factor_kernel_1d(
+    k: Num[Tensor, " n"], sizes: IntOrPair
+) -> tuple[Float64[Tensor, " k_1"], Float64[Tensor, " k_2"]]:
+    """Write a real kernel as the full convolution of two real kernels.
+
+    The taps are the coefficients of a polynomial, a convolution is a product of
+    polynomials. Over the reals it splits into linear and quadratic factors, and the
+    first kernel is a product of some of them. Which ones is not unique.
+
+    Args:
+        k: the kernel, n = sizes[0] + sizes[1] - 1 taps. Ends may be zero.
+        sizes: numbers of taps of the two factors, (k_1, k_2).
+
+    Returns:
+        The two factors. A kernel within 1e-12 times the largest tap of one that
+        has such factors counts as having them: rounding cannot tell the two apart.
+
+    Raises:
+        ValueError: if `k` has not that many taps, or no such factors exist: both have
+            an odd degree, k_1 - 1 and k_2 - 1, and `k` has no real root, not even at
+            0 or infinity.
+
+    Source: D2L section 6.4, exercise 6.4.1 c.
+
+    >>> a, b = factor_kernel_1d(torch.tensor([1, 3, 2]), sizes=2)
+    >>> torch.from_numpy(np.convolve(a, b).round(9))
+    tensor([1., 3., 2.], dtype=torch.float64)
+    >>> factor_kernel_1d(torch.tensor([1, 0, 1]), sizes=2)
+    Traceback (most recent call last):
+    ValueError: k is [1, 0, 1] and has no real root, but factors of 2 and 2 taps both \
+have an odd degree, which needs one
+    """
+    require_layout("k", k, "n")
+    k_1, k_2 = as_pair("sizes", sizes, minimum=1)
+    if len(k) != k_1 + k_2 - 1:
+        raise ValueError(
+            f"k has {len(k)} taps, but factors of {k_1} and {k_2} taps make "
+            f"{k_1 + k_2 - 1}"
+        )
+    taps: Taps = k.detach().cpu().double().numpy()
+    largest = np.abs(taps).max()
+    if largest == 0:
+        return torch.zeros(k_1).double(), torch.zeros(k_2).double()
+    taps = taps / largest
+    linear, quadratic = _real_factors(taps)
+    if not linear and k_1 % 2 == 0:
+        touching = _touching_factor(taps)
+        rest = _divide(taps, touching)
+        if _error(taps, touching, rest) > ROUNDING:
+            raise ValueError(
+                f"k is {k.tolist()} and has no real root, but factors of {k_1} and "
+                f"{k_2} taps both have an odd degree, which needs one"
+            )
+        linear, quadratic = _real_factors(rest)
+        linear.append(touching)
+    num_quadratic = min((k_1 - 1) // 2, len(quadratic))
+    num_linear = k_1 - 1 - 2 * num_quadratic
+    chosen = [*linear[:num_linear], *quadratic[:num_quadratic]]
+    a = reduce(np.convolve, chosen, np.ones(1))
+    tries = [(a, _divide(taps, a))]
+    for _ in range(3):
+        tries.append(_refine(taps, *tries[-1]))
+    a, b = min(tries, key=lambda factors: _error(taps, *factors))
+    return torch.from_numpy(a), torch.from_numpy(b * largest)
+
+
+@dataclass(frozen=True)
+class Operations:
+    """How much arithmetic one pass takes.
+
+    Attributes:
+        multiplications: number of products.
+        useful: those of the products whose factors are a weight, a pixel of the image
+            or a gradient of an output; the others meet a zero of the padding.
+        additions: number of additions.
+    """
+
+    multiplications: int
+    useful: int
+    additions: int
+
+    def __add__(self, other: "Operations") -> "Operations":
+        """Add two counts."""
+        return Operations(
+            self.multiplications + other.multiplications,
+            self.useful + other.useful,
+            self.additions + other.additions,
+        )
+
+
+@dataclass(frozen=True)
+class ConvCost:
+    """What one convolution layer costs, for a whole batch.
+
+    Attributes:
+        forward: the output, bias included.
+        weight_grad: the gradient of the kernels.
+        input_grad: the gradient of the input; zero if it is not needed.
+        bias_grad: the gradient of the bias; zero if there is none.
+        inputs: how many numbers the input has.
+        outputs: how many numbers the output has.
+        parameters: how many numbers kernels and bias have.
+        saved: how many numbers autograd keeps for the backward pass: the input and
+            the kernels, neither the output nor the bias.
+        gradients: how many numbers the gradients of output, input (if needed) and
+            parameters have, which the backward pass reads or writes.
+    """
+
+    forward: Operations
+    weight_grad: Operations
+    input_grad: Operations
+    bias_grad: Operations
+    inputs: int
+    outputs: int
+    parameters: int
+    saved: int
+    gradients: int
+
+    @property
+    def backward(self) -> Operations:
+        """The three gradients together."""
+        return self.weight_grad + self.input_grad + self.bias_grad
+
+
+def _pixels_seen(n: int, k: int, stride: int, padding: int, outputs: int) -> list[int]:
+    """List the pixel that each tap of each window on one axis meets, padding left out.
+
+    A pixel is listed once for each window that sees it.
+    """
+    taps = (i * stride + u - padding for i in range(outputs) for u in range(k))
+    return [pixel for pixel in taps if 0 <= pixel < n]
+
+
+def conv_cost(
+    X_shape: tuple[int, int, int, int],
+    c_o: int,
+    kernel_size: IntOrPair,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    bias: bool = True,
+    input_grad: bool = True,
+) -> ConvCost:
+    """Count what the defining sums of a convolution layer cost.
+
+    A sum of m products is m multiplications and m - 1 additions; adding the bias is
+    one more. The forward sums run over the padded image, as dense code does. The
+    gradient of the input is summed for the pixels of the image only.
+
+    Args:
+        X_shape: shape of the input, (n, c_i, h, w). All counts are for the n images
+            together.
+        c_o: number of output channels.
+        kernel_size: height and width of the window.
+        stride: step between neighbouring windows.
+        padding: zeros added on each side.
+        bias: whether a bias is added to each output channel.
+        input_grad: whether the backward pass needs the gradient of the input.
+
+    Returns:
+        The counts: operations in pairs of numbers, sizes in numbers (4 bytes each in
+        float32).
+
+    Raises:
+        ValueError: if a size is wrong, or the window does not fit.
+
+    Source: D2L section 6.4, exercises 6.4.2 to 6.4.4.
+
+    >>> cost = conv_cost((1, 1, 6, 7), 2, kernel_size=3, padding=1, bias=False)
+    >>> cost.forward
+    Operations(multiplications=756, useful=608, additions=672)
+    """
+    h, w = as_pair("X_shape[2:]", X_shape[2:], minimum=1)
+    n, c_i = as_pair("X_shape[:2]", X_shape[:2], minimum=1)
+    c_o, _ = as_pair("c_o", c_o, minimum=1)
+    k_h, k_w = as_pair("kernel_size", kernel_size, minimum=1)
+    s_h, s_w = as_pair("stride", stride, minimum=1)
+    p_h, p_w = as_pair("padding", padding, minimum=0)
+    o_h, o_w = conv_output_shape((h, w), kernel_size, stride, padding)
+    rows = _pixels_seen(h, k_h, s_h, p_h, o_h)
+    columns = _pixels_seen(w, k_w, s_w, p_w, o_w)
+
+    inputs, outputs = n * c_i * h * w, n * c_o * o_h * o_w
+    weights, biases = c_o * c_i * k_h * k_w, c_o if bias else 0
+    products = outputs * c_i * k_h * k_w
+    useful = n * c_o * c_i * len(rows) * len(columns)
+    touched = n * c_i * len(set(rows)) * len(set(columns))
+    none = Operations(0, 0, 0)
+    return ConvCost(
+        forward=Operations(products, useful, products - (0 if bias else outputs)),
+        weight_grad=Operations(products, useful, products - weights),
+        input_grad=Operations(useful, useful, useful - touched) if input_grad else none,
+        bias_grad=Operations(0, 0, outputs - biases) if bias else none,
+        inputs=inputs,
+        outputs=outputs,
+        parameters=weights + biases,
+        saved=inputs + weights,
+        gradients=outputs + (inputs if input_grad else 0) + weights + biases,
+    )
