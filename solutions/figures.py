@@ -222,7 +222,7 @@ def runs(
     Returns:
         The figure.
     """
-    fig = new_figure(5, 3)
+    fig = new_figure(5.0, 3.0)
     ax = fig.subplots()
     styles = zip(named.items(), COLORS[1:], MARKERS, strict=False)
     for (label, curves), color, marker in styles:
@@ -256,7 +256,7 @@ def feature_maps(
     low = min(m.min().item() for m in maps)
     high = max(m.max().item() for m in maps)
     per_image = -(-len(maps) // len(named) // columns)
-    fig = new_figure(7, 0.3 + 0.85 * per_image * len(named))
+    fig = new_figure(7.0, 0.3 + 0.85 * per_image * len(named))
     axes = fig.subplots(per_image * len(named), columns + 1, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()

@@ -7,10 +7,12 @@ import torch
 from solutions.figures import (
     blocks,
     draw_matrix,
+    feature_maps,
     lines,
     matrices,
     network,
     new_figure,
+    runs,
     strided_samples,
 )
 
@@ -116,3 +118,24 @@ def test_lines_stand_between_the_blocks_of_a_block_matrix():
     assert list(horizontal.get_ydata()) == [1.5, 1.5]
     assert list(vertical.get_xdata()) == [2.5, 2.5]
     assert [text.get_text() for text in ax.texts] == [str(v) for v in range(24)]
+
+
+def test_runs_draws_every_run_and_their_mean():
+    fig = runs({"net": [[1.0, 2.0], [3.0, 6.0]]}, xlabel="epoch", ylabel="accuracy")
+    curves = [line.get_ydata() for line in fig.axes[0].lines]
+    assert [list(y) for y in curves] == [[1, 2], [3, 6], [2, 4]]
+    assert list(fig.axes[0].lines[-1].get_xdata()) == [1, 2]
+
+
+def test_feature_maps_share_one_scale_and_continue_below():
+    named = {
+        name: (torch.rand(28, 28), torch.full((5, 2, 2), value))
+        for name, value in (("a", -1.0), ("b", 3.0))
+    }
+    fig = feature_maps(named, columns=3)
+    images = [ax.images[0] for ax in fig.axes if ax.images]
+    maps = [image for image in images if image.get_array().shape == (2, 2)]
+    assert len(images) == 2 * (1 + 5)
+    assert len(maps) == 2 * 5
+    assert {image.get_clim() for image in maps} == {(-1, 3)}
+    assert [ax.get_title() for ax in fig.axes if ax.get_title()] == ["a", "b"]
