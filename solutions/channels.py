@@ -15,7 +15,7 @@ from torch import Tensor
 
 from solutions.convolution import corr2d
 from solutions.padding_stride import conv_output_shape
-from solutions.shapes import IntOrPair, as_pair, require_layout
+from solutions.shapes import IntOrPair, as_pair, require_layout, require_sizes
 
 # A difference this small, relative to the largest tap, counts as rounding.
 ROUNDING = 1e-12
@@ -49,7 +49,10 @@ def corr2d_multi_in(
     require_layout("X", X, "c_i h w")
     require_layout("K", K, "c_i k_h k_w")
     if len(X) != len(K):
-        raise ValueError(f"K has {len(K)} kernels, but X has {len(X)} channels")
+        raise ValueError(
+            f"K has shape {tuple(K.shape)}, but must be ({len(X)}, k_h, k_w) "
+            f"for the {len(X)} channels of X"
+        )
     Y = corr2d(X[0], K[0])
     for x, k in zip(X[1:], K[1:], strict=True):
         # A loop, not `sum` over a stack: the order of the additions is part of 6.4.5.
@@ -81,7 +84,13 @@ def corr2d_multi_in_out(
     <BLANKLINE>
             [[4, 4]]])
     """
+    require_layout("X", X, "c_i h w")
     require_layout("K", K, "c_o c_i k_h k_w")
+    if K.shape[1] != len(X):
+        raise ValueError(
+            f"K has shape {tuple(K.shape)}, but must be (c_o, {len(X)}, k_h, k_w) "
+            f"for the {len(X)} channels of X"
+        )
     return torch.stack([corr2d_multi_in(X, k) for k in K])
 
 
@@ -161,7 +170,10 @@ def compose_convs(
     s2_h, s2_w = as_pair("stride2", stride2, minimum=1)
     (c_m, c_i, a_h, a_w), (c_o, c_m2, b_h, b_w) = W1.shape, W2.shape
     if c_m2 != c_m:
-        raise ValueError(f"W2 reads {c_m2} channels, but W1 writes {c_m}")
+        raise ValueError(
+            f"W2 has shape {tuple(W2.shape)}, but must be (c_o, {c_m}, b_h, b_w) "
+            f"for the {c_m} channels that W1 writes"
+        )
     for name, bias, channels in (("b1", b1, c_m), ("b2", b2, c_o)):
         if bias is not None and bias.shape != (channels,):
             raise ValueError(
@@ -249,7 +261,7 @@ def factor_kernel_1d(
     first kernel is a product of some of them. Which ones is not unique.
 
     Args:
-        k: the kernel, n = sizes[0] + sizes[1] - 1 taps. Ends may be zero.
+        k: the kernel, n = sizes[0] + sizes[1] - 1 taps, real. Ends may be zero.
         sizes: numbers of taps of the two factors, (k_1, k_2).
 
     Returns:
@@ -257,9 +269,9 @@ def factor_kernel_1d(
         has such factors counts as having them: rounding cannot tell the two apart.
 
     Raises:
-        ValueError: if `k` has not that many taps, or no such factors exist: both have
-            an odd degree, k_1 - 1 and k_2 - 1, and `k` has no real root, not even at
-            0 or infinity.
+        ValueError: if `k` has not that many taps, all of them real and finite, or no
+            such factors exist: both have an odd degree, k_1 - 1 and k_2 - 1, and `k`
+            has no real root, not even at 0 or infinity.
 
     Source: D2L section 6.4, exercise 6.4.1 c.
 
@@ -278,6 +290,8 @@ have an odd degree, which needs one
             f"k has {len(k)} taps, but factors of {k_1} and {k_2} taps make "
             f"{k_1 + k_2 - 1}"
         )
+    if k.is_complex() or not k.isfinite().all():
+        raise ValueError(f"k is {k.tolist()}, but its taps must be real and finite")
     taps: Taps = k.detach().cpu().double().numpy()
     largest = np.abs(taps).max()
     if largest == 0:
@@ -410,9 +424,10 @@ def conv_cost(
     >>> cost.forward
     Operations(multiplications=756, useful=608, additions=672)
     """
-    h, w = as_pair("X_shape[2:]", X_shape[2:], minimum=1)
-    n, c_i = as_pair("X_shape[:2]", X_shape[:2], minimum=1)
-    c_o, _ = as_pair("c_o", c_o, minimum=1)
+    require_sizes("X_shape", X_shape, "n c_i h w")
+    if not isinstance(c_o, int) or c_o < 1:
+        raise ValueError(f"c_o is {c_o!r}, but must be an int of at least 1")
+    n, c_i, h, w = X_shape
     k_h, k_w = as_pair("kernel_size", kernel_size, minimum=1)
     s_h, s_w = as_pair("stride", stride, minimum=1)
     p_h, p_w = as_pair("padding", padding, minimum=0)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from solutions.padding_stride import conv_output_shape
-from solutions.shapes import IntOrPair, as_pair, require_layout
+from solutions.shapes import IntOrPair, as_pair, require_layout, require_sizes
 
 Pair = tuple[int, int]
 MODES = ("max", "avg")
@@ -373,7 +373,7 @@ def pool_cost(
         The counts, for one sample.
 
     Raises:
-        ValueError: if `input_shape` is not three positive numbers, the window is larger
+        ValueError: if `input_shape` is not three positive ints, the window is larger
             than the padded input, the padding more than half the window, or `mode` is
             unknown.
 
@@ -384,10 +384,7 @@ def pool_cost(
     (48, 33)
     """
     _require_mode(mode)
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise ValueError(
-            f"input_shape is {input_shape}, but must be (c, h, w), each at least 1"
-        )
+    require_sizes("input_shape", input_shape, "c h w")
     c, size = input_shape[0], input_shape[1:]
     k, s, p = _read_window(size, kernel_size, stride, padding)
     o = conv_output_shape(size, k, s, p)

@@ -41,6 +41,30 @@ def as_pair(name: str, value: IntOrPair, minimum: int) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
+def require_sizes(name: str, value: tuple[int, ...], layout: str) -> None:
+    """Check a shape given as numbers: one int per axis, each at least 1.
+
+    Args:
+        name: the argument's name, for the error message.
+        value: the shape.
+        layout: one name per axis, separated by blanks, such as ``"c h w"``.
+
+    Raises:
+        ValueError: if `value` has another number of axes, or one is no int or below 1.
+
+    >>> require_sizes("input_shape", (0, 8, 8), "c h w")
+    Traceback (most recent call last):
+    ValueError: input_shape is (0, 8, 8), but must be (c, h, w), ints of at least 1
+    """
+    axes = layout.split()
+    is_int = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+    if len(value) != len(axes) or not is_int or min(value) < 1:
+        raise ValueError(
+            f"{name} is {tuple(value)}, but must be ({', '.join(axes)}), "
+            "ints of at least 1"
+        )
+
+
 def require_layout(name: str, X: Tensor, layout: str) -> None:
     """Check the rank of a tensor, and that it has no empty axis.
 

@@ -331,6 +331,7 @@ def test_refuses(pool, X, arguments, message):
         (lambda X: tournament_kernels((2, 0)), r"kernel_size is \(2, 0\)"),
         (lambda X: pool_cost((1, 4), 2), r"input_shape is \(1, 4\)"),
         (lambda X: pool_cost((1, 0, 4), 2), r"input_shape is \(1, 0, 4\)"),
+        (lambda X: pool_cost((1.0, 4, 4), 2), r"input_shape is \(1.0, 4, 4\)"),
         (lambda X: pool_cost((1, 4, 4), 5), r"kernel_size is \(5, 5\)"),
         (lambda X: pool_cost((1, 4, 4), 2, padding=2), r"padding is \(2, 2\)"),
         (lambda X: pool_cost((1, 4, 4), 2, mode="min"), "mode is 'min'"),
