@@ -39,6 +39,10 @@ class History:
     test_acc: tuple[float, ...]
 
 
+# The nets of several seeds and their histories, in the order of the seeds.
+Trained: TypeAlias = tuple[list[nn.Sequential], list[History]]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What is trained and how; the seed is all that is missing for a run.
@@ -114,7 +118,7 @@ def train_seeds(
     train_set: ImageSet,
     test_set: ImageSet,
     device: torch.device | None = None,
-) -> tuple[list[nn.Sequential], list[History]]:
+) -> Trained:
     """Train several seeds of one recipe together, as one stacked net.
 
     Each seed has its own initial weights and its own order of examples, and so
@@ -269,11 +273,12 @@ def train_recipes(
     train_set: ImageSet,
     test_set: ImageSet,
     device: torch.device | None = None,
-) -> list[tuple[list[nn.Sequential], list[History]]]:
-    """Train every recipe with every seed; on a CPU, one recipe per core at a time.
+) -> list[Trained]:
+    """Train every recipe with every seed; on a CPU, one process per core.
 
     Small nets do not gain from a second thread as they do from a second process,
-    so each process uses one. An accelerator takes one recipe after the other.
+    so each process uses one. Seeds of one recipe train together, unless processes would
+    be idle. An accelerator takes one recipe after the other.
 
     Args:
         recipes: what to train, and how.
@@ -293,8 +298,31 @@ def train_recipes(
     sets = [
         (s.images.numpy(), s.labels.numpy(), s.classes) for s in (train_set, test_set)
     ]
-    work = (joblib.delayed(_train_in_worker)(r, seeds, *sets) for r in recipes)
-    return joblib.Parallel(n_jobs=joblib.cpu_count(), mmap_mode="c")(work)
+    tasks = _tasks(recipes, seeds, joblib.cpu_count())
+    trained = joblib.Parallel(n_jobs=joblib.cpu_count(), mmap_mode="c")(
+        joblib.delayed(_train_in_worker)(recipes[index], some_seeds, *sets)
+        for index, some_seeds in tasks
+    )
+    results: list[Trained] = [([], []) for _ in recipes]
+    for (index, _), (nets, histories) in zip(tasks, trained, strict=True):
+        results[index][0].extend(nets)
+        results[index][1].extend(histories)
+    return results
+
+
+def _tasks(
+    recipes: Sequence[Recipe], seeds: Sequence[int], num_workers: int
+) -> list[tuple[int, list[int]]]:
+    """Divide the work: pairs of a recipe's index and some seeds, the longest first.
+
+    Seeds stay together unless there are fewer recipes than workers. The seeds of one
+    recipe come in order.
+    """
+    num_parts = math.ceil(num_workers / max(len(recipes), 1))
+    parts = np.array_split(list(seeds), min(num_parts, max(len(seeds), 1)))
+    # A long run that starts last would run alone.
+    order = sorted(range(len(recipes)), key=lambda r: -recipes[r].num_epochs)
+    return [(index, part.tolist()) for index in order for part in parts]
 
 
 Arrays: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
@@ -302,7 +330,7 @@ Arrays: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...
 
 def _train_in_worker(
     recipe: Recipe, seeds: Sequence[int], train_arrays: Arrays, test_arrays: Arrays
-) -> tuple[list[nn.Sequential], list[History]]:
+) -> Trained:
     """Do one recipe in a process of its own, on one thread."""
     torch.set_num_threads(1)
     train_set, test_set = (

@@ -11,7 +11,14 @@ from solutions.data import ImageSet
 from solutions.lenet import LeNetSpec, build
 from solutions.reproducibility import generator
 from solutions.stacked import stack, unstack
-from solutions.training import History, Recipe, train, train_recipes, train_seeds
+from solutions.training import (
+    History,
+    Recipe,
+    _tasks,
+    train,
+    train_recipes,
+    train_seeds,
+)
 
 SMALL = LeNetSpec(channels=(2, 3), dense=(7,))
 VARIANTS = {
@@ -171,6 +178,25 @@ def test_recipes_in_processes_give_the_same_in_order(capfd):
             assert_same(histories[k], expected[k], rtol=1e-5, atol=0)
             torch.testing.assert_close(weights(nets[k]), weights(expected_nets[k]))
     assert capfd.readouterr() == ("", "")
+
+
+def test_work_is_divided_longest_first_and_keeps_every_core_busy():
+    short, long = Recipe(SMALL, lr=0.1, num_epochs=1), Recipe(SMALL, 0.1, num_epochs=2)
+    assert _tasks([short, long], (3, 4), 2) == [(1, [3, 4]), (0, [3, 4])]
+    assert _tasks([short, short, long], (3,), 2) == [(2, [3]), (0, [3]), (1, [3])]
+    assert _tasks([short], (3, 4, 5), 2) == [(0, [3, 4]), (0, [5])]
+    assert _tasks([short], (3, 4), 16) == [(0, [3]), (0, [4])]
+
+
+def test_one_recipe_on_several_cores_keeps_the_order_of_the_seeds():
+    data, test_set = images(40, 1), images(20, 2)
+    recipe = Recipe(SMALL, lr=0.2, num_epochs=2, batch_size=16)
+    [(nets, histories)] = train_recipes([recipe], (5, 6, 7), data, test_set)
+    for seed, net, history in zip((5, 6, 7), nets, histories, strict=True):
+        alone = build(SMALL, seed)
+        expected = train(alone, data, test_set, **HOW, seed=seed)
+        assert_same(history, expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(weights(net), weights(alone))
 
 
 def test_device_is_used():
