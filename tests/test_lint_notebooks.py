@@ -355,3 +355,7 @@ def test_main_prints_one_line_per_finding(tmp_path, capsys):
         f"6_5_name.ipynb: cell {CODE + 1}: is no plain Python\n"
         "6_6_*.ipynb: is missing\n"
     )
+
+
+def test_the_books_own_notebooks_have_no_findings(capsys):
+    assert main() == 0, capsys.readouterr().out
