@@ -256,12 +256,17 @@ def _download(url: str, md5: str, path: Path) -> None:
 
 def _from_apt(scratch: Path) -> None:
     """Download and unpack the Debian package; this needs no root."""
-    settings = (
+    # Lists of our own: the system may have none or old ones, and only root renews them.
+    (scratch / "lists" / "partial").mkdir(parents=True)
+    settings = [
+        f"Dir::State::Lists={scratch / 'lists'}",
         "Acquire::Retries=0",
         "Acquire::http::Timeout=10",
-        "APT::Sandbox::User=root",  # else root is warned about our folder's rights
-    )
+        # Else apt-get warns root that its own user may not write into our folder.
+        "APT::Sandbox::User=root",
+    ]
     options = [f"-o{setting}" for setting in settings]
+    _run("apt-get", *options, "update", folder=scratch)
     _run("apt-get", *options, "download", "dataset-fashion-mnist", folder=scratch)
     for package in scratch.glob("*.deb"):
         _run("dpkg-deb", "-x", package.name, ".", folder=scratch)

@@ -457,7 +457,11 @@ def test_npm_package(sources, raw, program, tmp_path):
 
 def test_debian_package(sources, raw, program, tmp_path):
     write(GZIPPED, tmp_path / "package" / "usr" / "share")
-    program("apt-get", 'echo "$*" | grep -q "download dataset-f" && touch a.deb')
+    program(
+        "apt-get",
+        'case "$*" in *lists*update) touch lists/listed;; '
+        "*lists*download\\ dataset-f*) mv lists/listed a.deb;; *) exit 1;; esac",
+    )
     program("dpkg-deb", f'[ "$*" = "-x a.deb ." ] && cp -r {tmp_path}/package/usr .')
     sources["apt-get"] = data._from_apt
     assert data.fetch("Tiny") == ("apt-get", raw)
