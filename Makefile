@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test data lab refresh lint lock clean environment
+.PHONY: help book test data lab refresh lint bench lock clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -30,7 +30,7 @@ book: environment ## build the site from the stored outputs into _build/html
 
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
-		--nbval-cell-timeout $(CELL_LIMIT) tests solutions $(NOTEBOOKS)
+		--nbval-cell-timeout $(CELL_LIMIT) tests solutions tools $(NOTEBOOKS)
 
 data: environment ## get Fashion-MNIST and MNIST, and verify them
 	@$(RUN) -m solutions.data
@@ -47,6 +47,9 @@ lint: environment ## check style, types, spelling and the notebooks' form
 	@.venv/bin/mypy
 	@.venv/bin/codespell
 	@$(RUN) -m tools.lint_notebooks
+
+bench: environment data ## measure the speed of training here; rewrites its page
+	@$(RUN) -m tools.bench
 
 lock: environment ## write requirements.lock anew from requirements.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \

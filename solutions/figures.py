@@ -269,3 +269,30 @@ def feature_maps(
             picture = ax.imshow(one, cmap="viridis", vmin=low, vmax=high)
     fig.colorbar(picture, ax=axes, shrink=0.6, label="activation")
     return fig
+
+
+def throughput_panels(
+    by_batch_size: Mapping[int, float], by_num_seeds: Mapping[int, float]
+) -> Figure:
+    """Draw training speed against the batch size and against the number of seeds.
+
+    Args:
+        by_batch_size: batch size, and examples per second.
+        by_num_seeds: seeds trained together, and examples per second and model.
+
+    Returns:
+        The figure, with two panels on one vertical scale from zero.
+    """
+    fig = new_figure(7.0, 3.0)
+    axes = fig.subplots(1, 2, sharey=True)
+    labels = ("batch size", "seeds trained together")
+    for ax, speeds, xlabel in zip(
+        axes, (by_batch_size, by_num_seeds), labels, strict=True
+    ):
+        places = range(len(speeds))
+        ax.plot(places, list(speeds.values()), color=COLORS[1], marker=MARKERS[0])
+        ax.set_xticks(places, [str(setting) for setting in speeds])
+        ax.set(xlabel=xlabel, ylim=(0, None))
+        ax.grid(color="0.9")
+    axes[0].set_ylabel("examples per second and model")
+    return fig

@@ -14,6 +14,7 @@ from solutions.figures import (
     new_figure,
     runs,
     strided_samples,
+    throughput_panels,
 )
 
 
@@ -139,3 +140,11 @@ def test_feature_maps_share_one_scale_and_continue_below():
     assert len(maps) == 2 * 5
     assert {image.get_clim() for image in maps} == {(-1, 3)}
     assert [ax.get_title() for ax in fig.axes if ax.get_title()] == ["a", "b"]
+
+
+def test_throughput_panels_show_every_setting():
+    fig = throughput_panels({64: 1.0, 128: 3.0}, {1: 2.0})
+    left, right = fig.axes
+    assert [t.get_text() for t in left.get_xticklabels()] == ["64", "128"]
+    assert list(left.lines[0].get_ydata()) == [1.0, 3.0]
+    assert list(right.lines[0].get_ydata()) == [2.0]

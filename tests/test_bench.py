@@ -1,0 +1,45 @@
+"""The benchmark's page, on a few images and without d2l's minutes."""
+
+import pytest
+import torch
+
+from solutions.data import ImageSet
+from tools import bench
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    some = ImageSet(
+        torch.rand(40, 1, 28, 28), torch.arange(40) % 10, tuple("abcdefghij")
+    )
+    monkeypatch.setattr(bench, "load", lambda name, train: some)
+    monkeypatch.setattr(bench, "train_like_d2l", lambda *_, **__: (2.0, 0.5))
+    monkeypatch.setattr(bench, "peak_memory", lambda: 1234.0)
+    monkeypatch.setattr(bench, "BATCH_SIZES", (16, 32))
+    monkeypatch.setattr(bench, "NUM_SEEDS", (1, 2))
+
+
+def test_page_has_every_variant_and_setting(few_images, tmp_path):
+    bench.write_page(tmp_path, rounds=1)
+    page = (tmp_path / "benchmark.md").read_text()
+    for name in (bench.AS_SHIPPED, bench.NO_WORKERS, bench.ALONE, bench.TOGETHER):
+        assert f"| {name} " in page
+    assert f"| {bench.AS_SHIPPED} " in page and "| 2.00 " in page and "1234 MB" in page
+    for setting in ("batches of 16", "batches of 32", "1 seeds", "2 seeds"):
+        assert setting in page
+    assert (tmp_path / "benchmark.svg").read_text().startswith("<?xml")
+
+
+def test_speeds_are_relative_to_d2l_as_shipped():
+    table = bench.epoch_table({bench.AS_SHIPPED: 12.0, bench.ALONE: 3.0}, limit=1.2)
+    rows = [[c.strip() for c in line.split("|")[2:5]] for line in table.splitlines()]
+    assert rows[2:] == [["12.00", "1.0", "10%"], ["3.00", "4.0", "40%"]]
+
+
+def test_working_folder_is_restored(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZeroDivisionError), bench.where_d2l_finds_the_data() as printed:
+        print("swallowed")
+        raise ZeroDivisionError
+    assert bench.Path.cwd() == tmp_path
+    assert printed.getvalue() == "swallowed\n"

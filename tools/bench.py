@@ -1,0 +1,288 @@
+"""Measure how fast LeNet trains on this machine, and write the book's page about it.
+
+Belongs here: timing whole epochs, interleaved, against d2l and the machine's limit.
+Does not belong here: anything that the regression compares; these numbers vary.
+"""
+
+import contextlib
+import io
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import joblib
+import torch
+from tabulate import tabulate
+from tqdm import tqdm
+
+from solutions.data import ImageSet, cache_root, load
+from solutions.figures import throughput_panels
+from solutions.lenet import LeNetSpec, build, layer_costs
+from solutions.training import Recipe, train, train_recipes, train_seeds
+
+CHAPTERS = Path(__file__).parent.parent / "chapters"
+ROUNDS = 5
+SEEDS = (0, 1, 2)
+BATCH_SIZES = (64, 128, 256, 512, 1024)
+NUM_SEEDS = (1, 2, 3, 4, 6)
+LENET = Recipe(LeNetSpec(), lr=0.9, num_epochs=1)
+CPU = torch.device("cpu")
+
+AS_SHIPPED = "`d2l.train_ch6`, 4 workers, as shipped"
+NO_WORKERS = "`d2l.train_ch6`, 0 workers"
+ALONE = "`train`, one model"
+TOGETHER = "`train_recipes`, per model, three seeds together in each process"
+
+PAGE = """\
+# How fast LeNet trains
+
+This page is written by `make bench`, and no regression compares it: the numbers belong to one machine and one day.
+They were measured on {machine} with PyTorch {torch}.
+
+## One epoch
+
+One epoch of LeNet on Fashion-MNIST, with the evaluation on the test set: {rounds} rounds, in each of which every variant ran once, and the median of each.
+
+{epochs}
+
+The last column counts the floating-point operations of the training, {gflop:.0f} billion per epoch, against the fastest that a product of two float32 matrices ran here, {peak:.0f} billion per second.
+
+The initial weights, the loss, the optimiser and the batch size are the same in all rows.
+After ten epochs `d2l.train_ch6` reached a test accuracy of {d2l_accuracy:.3f}; our three seeds reached {accuracies}.
+
+What makes the difference is not the mathematics.
+d2l decodes every image again in every epoch, in processes that compete with the training for the cores, and waits for three numbers after every batch.
+`train` keeps the data set in memory as one tensor, picks a batch by its indices, and reads the sums once per epoch.
+`train_recipes` trains several seeds as the groups of one net, in one single-threaded process per core.
+
+The peak memory of a process that loads the data and trains one model was {memory:.0f} MB.
+
+## Batch size and number of seeds
+
+One thread trains one model with batches of different sizes, or several seeds together with batches of 256.
+
+![Two panels. Left, examples per second over the batch size; right, examples per second and model over the number of seeds that train together.](benchmark.svg)
+
+{sweep}
+"""  # noqa: E501
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long a piece of work takes, in seconds."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def where_d2l_finds_the_data() -> Iterator[io.StringIO]:
+    """Stand in a folder whose ``../data`` is the cache; collect what d2l prints."""
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / "work").mkdir()
+        (Path(scratch) / "data").symlink_to(cache_root())
+        os.chdir(Path(scratch) / "work")
+        try:
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                yield printed
+        finally:
+            os.chdir(here)
+
+
+def train_like_d2l(num_workers: int, num_epochs: int = 1) -> tuple[float, float]:
+    """Train LeNet by the book's own code, unchanged, with its plots.
+
+    Args:
+        num_workers: processes that decode images; d2l ships with 4.
+        num_epochs: passes over the training set.
+
+    Returns:
+        Seconds, and the test accuracy that d2l prints.
+    """
+    with warnings.catch_warnings(), where_d2l_finds_the_data() as printed:
+        # An old IPython interface; more workers than cores. Both are d2l's own.
+        warnings.simplefilter("ignore")
+        from d2l import torch as d2l
+
+        d2l.get_dataloader_workers = lambda: num_workers
+        sets = d2l.load_data_fashion_mnist(256)
+        net = build(LENET.spec, seed=0)
+        seconds = seconds_of(
+            lambda: d2l.train_ch6(net, *sets, num_epochs, LENET.lr, CPU)
+        )
+    found = re.search(r"test acc ([\d.]+)", printed.getvalue())
+    assert found is not None
+    return seconds, float(found[1])
+
+
+def epoch_variants(
+    train_set: ImageSet, test_set: ImageSet
+) -> dict[str, Callable[[], float]]:
+    """Return the ways to train for one epoch; each gives seconds per model."""
+
+    def alone() -> float:
+        net = build(LENET.spec, seed=0)
+        return seconds_of(
+            lambda: train(net, train_set, test_set, lr=LENET.lr, num_epochs=1, seed=0)
+        )
+
+    def together() -> float:
+        recipes = [LENET] * joblib.cpu_count()
+        seconds = seconds_of(lambda: train_recipes(recipes, SEEDS, train_set, test_set))
+        return seconds / (len(recipes) * len(SEEDS))
+
+    return {
+        AS_SHIPPED: lambda: train_like_d2l(4)[0],
+        NO_WORKERS: lambda: train_like_d2l(0)[0],
+        ALONE: alone,
+        TOGETHER: together,
+    }
+
+
+def interleaved(
+    variants: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, float]:
+    """Run every variant once per round, so that all meet the same disturbances.
+
+    Args:
+        variants: name and function; the function returns a number.
+        rounds: how often each is run.
+
+    Returns:
+        The median of each.
+
+    >>> interleaved({"a": iter([3.0, 9.0, 1.0]).__next__}, rounds=3)
+    {'a': 3.0}
+    """
+    found: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in tqdm(range(rounds), "rounds", disable=not sys.stderr.isatty()):
+        for name, variant in variants.items():
+            found[name].append(variant())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def peak_flops(size: int = 2048) -> float:
+    """Return the floating-point operations per second of a float32 matrix product."""
+    A, B = torch.rand(2, size, size)
+    return 2.0 * size**3 / min(seconds_of(lambda: A @ B) for _ in range(10))
+
+
+def epoch_flops(num_examples: int) -> int:
+    """Count the floating-point operations of one training epoch of LeNet.
+
+    The forward pass costs two per multiplication and the backward pass twice as many,
+    but the first layer needs no gradient of its input.
+
+    >>> round(epoch_flops(60_000) / 1e9)
+    136
+    """
+    costs = layer_costs(build(LENET.spec, seed=0))
+    forward = sum(c.multiplications for c in costs)
+    return 2 * num_examples * (3 * forward - costs[0].multiplications)
+
+
+def peak_memory() -> float:
+    """Return the peak memory of a process that trains one model, in MB."""
+    code = """
+import resource
+from solutions.data import load
+from solutions.lenet import LeNetSpec, build
+from solutions.training import train
+sets = load("FashionMNIST", True), load("FashionMNIST", False)
+train(build(LeNetSpec(), 0), *sets, lr=0.9, num_epochs=1, seed=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    return int(done.stdout) / 1000  # Linux counts in units of 1024 bytes
+
+
+def throughput(train_set: ImageSet, num_seeds: int, batch_size: int) -> float:
+    """Return examples per second and model on one thread, for a few thousand."""
+    some, few = train_set[: 24 * 1024], train_set[:256]
+    recipe = replace(LENET, batch_size=batch_size)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    seconds = seconds_of(lambda: train_seeds(recipe, range(num_seeds), some, few))
+    torch.set_num_threads(threads)
+    return num_seeds * len(some) / seconds
+
+
+def machine() -> str:
+    """Describe the processor, without its name on the network."""
+    cores = joblib.cpu_count()
+    return f"{cores} cores of an {platform.machine()} processor under {sys.platform}"
+
+
+def write_page(folder: Path, rounds: int) -> None:
+    """Measure everything, then write the page and its figure into a folder."""
+    train_set, test_set = load("FashionMNIST", True), load("FashionMNIST", False)
+    variants = epoch_variants(train_set, test_set)
+    variants[TOGETHER]()  # the first call starts the processes
+    seconds = interleaved(variants, rounds)
+    flops, peak = epoch_flops(len(train_set)), peak_flops()
+    by_batch = {
+        f"batches of {b}": partial(throughput, train_set, 1, b) for b in BATCH_SIZES
+    }
+    by_seeds = {
+        f"{k} seeds together": partial(throughput, train_set, k, 256) for k in NUM_SEEDS
+    }
+    speeds = interleaved(by_batch | by_seeds, rounds)
+    ten = replace(LENET, num_epochs=10)
+    [(_, histories)] = train_recipes([ten], SEEDS, train_set, test_set)
+    text = PAGE.format(
+        machine=machine(),
+        torch=torch.__version__,
+        rounds=rounds,
+        epochs=epoch_table(seconds, flops / peak),
+        gflop=flops / 1e9,
+        peak=peak / 1e9,
+        d2l_accuracy=train_like_d2l(0, num_epochs=10)[1],
+        accuracies=", ".join(f"{h.test_acc[-1]:.3f}" for h in histories),
+        memory=peak_memory(),
+        sweep=tabulate(
+            [[name, f"{speed:,.0f}"] for name, speed in speeds.items()],
+            ["one thread", "examples per second and model"],
+            tablefmt="github",
+            disable_numparse=True,
+        ),
+    )
+    figure = throughput_panels(
+        dict(zip(BATCH_SIZES, (speeds[name] for name in by_batch), strict=True)),
+        dict(zip(NUM_SEEDS, (speeds[name] for name in by_seeds), strict=True)),
+    )
+    figure.savefig(folder / "benchmark.svg", metadata={"Date": None})
+    (folder / "benchmark.md").write_text(text, encoding="utf-8")
+
+
+def epoch_table(seconds: Mapping[str, float], limit: float) -> str:
+    """Write the table of the seconds per epoch.
+
+    Args:
+        seconds: name and seconds per epoch and model.
+        limit: seconds that the operations take at the machine's peak.
+
+    Returns:
+        The table in Markdown.
+    """
+    rows = [
+        [name, f"{s:.2f}", f"{seconds[AS_SHIPPED] / s:.1f}", f"{limit / s:.0%}"]
+        for name, s in seconds.items()
+    ]
+    heads = ["how", "seconds", "times as fast as d2l", "of the machine's peak"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+if __name__ == "__main__":
+    write_page(CHAPTERS, ROUNDS)
+    print((CHAPTERS / "benchmark.md").read_text(encoding="utf-8"))
