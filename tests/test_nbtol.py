@@ -214,7 +214,7 @@ def test_passes_what_agrees_and_nothing_else(pytester):
 
 
 def test_report_shows_only_what_changed(pytester):
-    cell = code("print('0.1235 0.8000')", [stream("0.1234 0.9000\n")])
+    cell = code("print('0.1235', '0.8000')", [stream("0.1234 0.9000\n")])
     save(pytester, [v4.new_markdown_cell("text"), cell], numbered=False)
     cell.execution_count = 1
     save(pytester, [v4.new_markdown_cell("text"), cell], numbered=False)
