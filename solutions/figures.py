@@ -286,13 +286,14 @@ def throughput_panels(
     fig = new_figure(7.0, 3.0)
     axes = fig.subplots(1, 2, sharey=True)
     labels = ("batch size", "seeds trained together")
+    top = 1.1 * max(*by_batch_size.values(), *by_num_seeds.values())
     for ax, speeds, xlabel in zip(
         axes, (by_batch_size, by_num_seeds), labels, strict=True
     ):
         places = range(len(speeds))
         ax.plot(places, list(speeds.values()), color=COLORS[1], marker=MARKERS[0])
         ax.set_xticks(places, [str(setting) for setting in speeds])
-        ax.set(xlabel=xlabel, ylim=(0, None))
+        ax.set(xlabel=xlabel, ylim=(0.0, top))
         ax.grid(color="0.9")
     axes[0].set_ylabel("examples per second and model")
     return fig

@@ -276,9 +276,9 @@ def train_recipes(
 ) -> list[Trained]:
     """Train every recipe with every seed; on a CPU, one process per core.
 
-    Small nets do not gain from a second thread as they do from a second process,
-    so each process uses one. Seeds of one recipe train together, unless processes would
-    be idle. An accelerator takes one recipe after the other.
+    Each process uses one thread: the threads of two processes would wait for one
+    another. Seeds of one recipe train together, unless processes would be idle. An
+    accelerator takes one recipe after the other.
 
     Args:
         recipes: what to train, and how.

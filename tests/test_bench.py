@@ -25,7 +25,7 @@ def test_page_has_every_variant_and_setting(few_images, tmp_path):
     for name in (bench.AS_SHIPPED, bench.NO_WORKERS, bench.ALONE, bench.TOGETHER):
         assert f"| {name} " in page
     assert f"| {bench.AS_SHIPPED} " in page and "| 2.00 " in page and "1234 MB" in page
-    for setting in ("batches of 16", "batches of 32", "1 seeds", "2 seeds"):
+    for setting in ("batches of 16", "batches of 32", "1 at once", "2 at once"):
         assert setting in page
     assert (tmp_path / "benchmark.svg").read_text().startswith("<?xml")
 

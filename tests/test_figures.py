@@ -148,3 +148,4 @@ def test_throughput_panels_show_every_setting():
     assert [t.get_text() for t in left.get_xticklabels()] == ["64", "128"]
     assert list(left.lines[0].get_ydata()) == [1.0, 3.0]
     assert list(right.lines[0].get_ydata()) == [2.0]
+    assert left.get_ylim() == right.get_ylim() == (0.0, pytest.approx(3.3))

@@ -63,7 +63,7 @@ After ten epochs `d2l.train_ch6` reached a test accuracy of {d2l_accuracy:.3f}; 
 What makes the difference is not the mathematics.
 d2l decodes every image again in every epoch, in processes that compete with the training for the cores, and waits for three numbers after every batch.
 `train` keeps the data set in memory as one tensor, picks a batch by its indices, and reads the sums once per epoch.
-`train_recipes` trains several seeds as the groups of one net, in one single-threaded process per core.
+`train_recipes` trains several seeds as the groups of one net, in one single-threaded process per core; whether that gains anything over `train` depends on how much two processes on this machine slow each other down.
 
 The peak memory of a process that loads the data and trains one model was {memory:.0f} MB.
 
@@ -235,7 +235,7 @@ def write_page(folder: Path, rounds: int) -> None:
         f"batches of {b}": partial(throughput, train_set, 1, b) for b in BATCH_SIZES
     }
     by_seeds = {
-        f"{k} seeds together": partial(throughput, train_set, k, 256) for k in NUM_SEEDS
+        f"{k} at once": partial(throughput, train_set, k, 256) for k in NUM_SEEDS
     }
     speeds = interleaved(by_batch | by_seeds, rounds)
     ten = replace(LENET, num_epochs=10)
@@ -252,7 +252,7 @@ def write_page(folder: Path, rounds: int) -> None:
         memory=peak_memory(),
         sweep=tabulate(
             [[name, f"{speed:,.0f}"] for name, speed in speeds.items()],
-            ["one thread", "examples per second and model"],
+            ["batch size, or number of seeds", "examples per second and model"],
             tablefmt="github",
             disable_numparse=True,
         ),
