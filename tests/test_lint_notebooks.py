@@ -23,12 +23,13 @@ def code(source, outputs=()):
     return v4.new_code_cell(source, outputs=list(outputs))
 
 
-def exercise(section, number):
-    label = f"ex-6-{section}-{number}"
+def exercise(section, number, chapter=6):
+    label = f"ex-{chapter}-{section}-{number}"
+    level = "##" if chapter == 6 else "###"
     return [
         markdown(
-            f"## Exercise 6.{section}.{number}: A title\n\n:::{{exercise}}\n"
-            f":label: {label}\n\nDo this.\n:::\n\n"
+            f"{level} Exercise {chapter}.{section}.{number}: A title\n\n"
+            f":::{{exercise}}\n:label: {label}\n\nDo this.\n:::\n\n"
             ":::{admonition} Hint\n:class: hint dropdown\n\nLook.\n:::"
         ),
         markdown(f":::{{solution-start}} {label}\n:class: dropdown\n:::"),
@@ -39,8 +40,8 @@ def exercise(section, number):
     ]
 
 
-def good(section=2):
-    """Return a notebook without findings."""
+def good(section=2, added=()):
+    """Return a notebook without findings, with some exercises of chapter 7."""
     cells = [markdown("# Image convolutions")]
     cells += [
         code("import torch\n\nfrom a import b\n" + "import c\n" * 20),
@@ -48,6 +49,10 @@ def good(section=2):
     ]
     for number in range(1, lint_notebooks.EXERCISES[section] + 1):
         cells += exercise(section, number)
+    if added:
+        cells.append(markdown("## Also in the 1.0 edition"))
+    for number in added:
+        cells += exercise(section, number, chapter=7)
     picture = {"image/svg+xml": "<svg/>", "text/plain": ALT}
     cells.append(code("show(figure)", [v4.new_output("display_data", picture)]))
     cells[-1].metadata = {"mystnb": {"image": {"alt": ALT}}}
@@ -263,6 +268,49 @@ STRUCTURE = {
         [(START + 1, "ex-6-2-1 has no hint before its solution")],
     ),
 }
+
+
+ADDED = 3 + 4 * 6  # the cell that opens the part on edition 1.0
+
+
+def test_exercises_of_edition_1_follow_in_their_own_part(tmp_path):
+    assert findings(tmp_path, good(added=(2, 5))) == []
+
+
+@pytest.mark.parametrize(
+    ("added", "make", "messages"),
+    [
+        ((5, 2), lambda nb: None, ["has the exercises", "has the solutions"]),
+        ((2, 2), lambda nb: None, ["has the exercises", "has the solutions"]),
+        (
+            (2,),
+            lambda nb: nb.cells.pop(-2),
+            ["ex-7-2-2 has no solution-end in its own cell"],
+        ),
+        (
+            (2,),
+            lambda nb: nb.cells[ADDED].update(source="## Other"),
+            ["ex-7-2-2 stands in the part 'Other'"],
+        ),
+        (
+            (2,),
+            lambda nb: nb.cells.insert(3, nb.cells.pop(ADDED)),
+            ["ex-7-2-2 stands in the part 'Exercise 6.2.4: A title'"],
+        ),
+        (
+            (2,),
+            replace(ADDED + 1, "7.2.2", "7.2.1"),
+            ["ex-7-2-2 stands below 'Exercise 7.2.1: A title'"],
+        ),
+    ],
+)
+def test_finds_faults_of_the_part_on_edition_1(tmp_path, added, make, messages):
+    notebook = good(added=added)
+    make(notebook)
+    found = [message for _, message in findings(tmp_path, notebook)]
+    assert len(found) == len(messages)
+    for message, start in zip(found, messages, strict=True):
+        assert message.startswith(start)
 
 
 @pytest.mark.parametrize("fault", STRUCTURE)

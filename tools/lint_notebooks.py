@@ -25,6 +25,7 @@ from tools.refresh import CHAPTERS, IMAGES, KERNELSPEC
 
 SOLUTIONS = CHAPTERS.parent / "solutions"
 EXERCISES = {1: 6, 2: 4, 3: 4, 4: 6, 5: 6, 6: 4}  # section: number of exercises
+ADDED = "Also in the 1.0 edition"  # the part for exercises of that edition alone
 MAX_BYTES = 1_500_000
 MAX_LINES = 15
 MAX_WIDTH = 88
@@ -209,11 +210,11 @@ def repeated_definitions(cells: Any, defined: Collection[str]) -> Iterator[Findi
                 yield number, f"defines {name} again: import it from solutions"
 
 
-def headings(cell: Any) -> list[str]:
-    """Return the text of each heading in a Markdown cell."""
+def headings(cell: Any) -> list[tuple[int, str]]:
+    """Return the level and the text of each heading in a Markdown cell."""
     tokens = MarkdownIt().parse(cell.source)
     return [
-        after.content
+        (int(token.tag[1:]), after.content)
         for token, after in pairwise(tokens)
         if token.type == "heading_open"
     ]
@@ -265,28 +266,32 @@ def _inside_faults(solution: Solution) -> Iterator[Finding]:
         if not any(lead in c.source for _, c in markdown):
             yield solution.start, f"the solution of {solution.label} has no {lead}"
     for number, cell in markdown:
-        for heading in headings(cell):
+        for _, heading in headings(cell):
             yield number, f"has a heading inside a solution: {heading}"
 
 
 def exercise_faults(cells: Any, name: str) -> Iterator[Finding]:
-    """Check that exactly the exercises of the section are there, headed and solved."""
+    """Check that the exercises of the section are there in order, headed and solved."""
     match = FILE.fullmatch(name)
     if match is None:
         yield 0, "is not named 6_SECTION_NAME.ipynb"
         return
     section = int(match[1])
-    wanted = [f"ex-6-{section}-{n}" for n in range(1, EXERCISES[section] + 1)]
     solved = [solution.label for solution in solutions_of(cells)]
     found = []
-    heading = ""
+    part = heading = ""
     for number, cell in numbered(cells, "markdown"):
-        heading = next(reversed(headings(cell)), heading)
+        for level, heading in headings(cell):
+            part = heading if level <= 2 else part
         for label in EXERCISE.findall(cell.source):
             found.append(label)
             title = label.replace("ex-", "Exercise ").replace("-", ".") + ":"
             if not heading.startswith(title):
                 yield number, f"{label} stands below {heading!r}, not {title!r}"
+            if label.startswith("ex-7-") != (part == ADDED):
+                yield number, f"{label} stands in the part {part!r}"
+    wanted = [f"ex-6-{section}-{n}" for n in range(1, EXERCISES[section] + 1)]
+    wanted += sorted({e for e in found if e.startswith(f"ex-7-{section}-")})
     for what, labels in (("exercises", found), ("solutions", solved)):
         if labels != wanted:
             yield 0, f"has the {what} {labels}, but must have {wanted}"
