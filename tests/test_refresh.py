@@ -3,6 +3,8 @@
 import base64
 import io
 import os
+import re
+from importlib.metadata import version
 
 import nbformat
 import nbformat.v4 as v4
@@ -67,6 +69,8 @@ def test_keeps_what_agrees_and_stores_what_changed(tmp_path):
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
 
+    checked = notebook.metadata.pop("checked")
+    assert sorted(checked) == ["machine", "on", "versions"]
     assert notebook.metadata == {
         "kernelspec": tool.KERNELSPEC,
         "language_info": {"name": "python"},
@@ -97,6 +101,34 @@ def test_keeps_what_agrees_and_stores_what_changed(tmp_path):
     assert path.read_text(encoding="utf-8") == text
     assert path.stat().st_ino == inode  # not even written
     assert [file.name for file in tmp_path.iterdir()] == ["book.ipynb"]
+
+
+def test_record_of_the_check_changes_with_outputs_and_versions_only(
+    tmp_path, monkeypatch
+):
+    path = save(tmp_path, [code("import sys; sys.version_info.major")])
+
+    def checked():
+        return nbformat.read(path, as_version=4).metadata["checked"]
+
+    refresh(path)
+    first = checked()
+    assert first["versions"]["PyTorch"] == version("torch")
+    assert re.fullmatch(r"\S+ CPU \([\w ]+\), \w+", first["machine"])  # no host's name
+    monkeypatch.setattr(tool, "machine", lambda: "another CPU, elsewhere")
+    refresh(path)
+    assert checked() == first  # the same outputs on another machine
+
+    monkeypatch.setattr(tool, "versions", lambda: {"Python": "3.99"})
+    refresh(path)
+    second = checked()
+    assert second["machine"] == "another CPU, elsewhere"
+    assert second["versions"] == {"Python": "3.99"}
+
+    path.write_text(path.read_text().replace("sys.version_info.major", "1 + 1"))
+    monkeypatch.setattr(tool, "machine", lambda: "a third CPU")
+    refresh(path)
+    assert checked()["machine"] == "a third CPU"
 
 
 @pytest.mark.parametrize(

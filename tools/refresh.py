@@ -5,18 +5,23 @@ here: executing, tidying and writing notebooks. Does not belong here: deciding w
 outputs agree (`nbtol`), the form of a notebook (`lint_notebooks`).
 
 Outputs that agree with the stored ones within tolerance stay as they are, so that a
-refresh on another machine changes nothing that did not change.
+refresh on another machine changes nothing that did not change. The notebook's metadata
+``checked`` says when, with which versions and on which class of processor the outputs
+were stored; it changes with them, or with the versions.
 """
 
 import base64
 import copy
 import io
 import os
+import platform
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +37,7 @@ from tools.nbtol import FLOAT, SVG, TEXTS, label, snap_outputs, tolerance_of
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 IMAGES = (SVG, "image/png")
+VERSIONS = {"PyTorch": "torch", "NumPy": "numpy", "matplotlib": "matplotlib"}
 NUMBER = re.compile(FLOAT.pattern + r"|(?<![\w.])[-+]?\d+(?![\w.])")
 
 
@@ -71,6 +77,20 @@ def execute(notebook: Any, folder: Path) -> Any:
             raise CellFailedError(f"{where}: {error.ename}: {error.evalue}") from None
         raise CellFailedError(f"{where}: the kernel died") from None
     return fresh
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what the notebooks print."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"Python": python} | {name: version(VERSIONS[name]) for name in VERSIONS}
+
+
+def machine() -> str:
+    """Describe the class of processor and the system, without any name of a host."""
+    import torch  # here, because the lint imports this module and needs no torch
+
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} CPU ({vectors}), {platform.system()}"
 
 
 def tidy(notebook: Any) -> None:
@@ -234,8 +254,30 @@ def refresh(path: Path) -> list[str]:
     fresh = execute(stored, path.parent)
     tidy(fresh)
     changes = merge(fresh, stored)
-    write_atomically(path, before, nbformat.writes(fresh) + "\n")
+    write_atomically(path, before, stamped(fresh, stored, before))
     return changes
+
+
+def stamped(fresh: Any, stored: Any, before: str) -> str:
+    """Return the text of an executed notebook with the record of its check.
+
+    Args:
+        fresh: the notebook, after `tidy` and `merge`; it gets the record.
+        stored: the notebook before.
+        before: its text.
+
+    Returns:
+        The text; `before` itself if neither the notebook nor a version changed.
+    """
+    old = stored.metadata.get("checked", {})
+    fresh.metadata["checked"] = old
+    if nbformat.writes(fresh) + "\n" == before and old.get("versions") == versions():
+        return before
+    today = datetime.now(UTC).date().isoformat()
+    fresh.metadata["checked"] = nbformat.from_dict(
+        {"on": today, "machine": machine(), "versions": versions()}
+    )
+    return nbformat.writes(fresh) + "\n"
 
 
 def write_atomically(path: Path, before: str, after: str) -> None:
