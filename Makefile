@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test data lab refresh lint bench lock clean environment
+.PHONY: help book test test-site data lab refresh lint bench lock clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -15,8 +15,8 @@ NOTEBOOKS ?= chapters
 CELL_LIMIT ?= 900
 
 help: ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
-	while IFS=$$'\t' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	while IFS=$$'\t' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
 
 environment:
 	@command -v $(PYTHON) >/dev/null || \
@@ -31,6 +31,10 @@ book: environment ## build the site from the stored outputs into _build/html
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
 		--nbval-cell-timeout $(CELL_LIMIT) tests solutions tools $(NOTEBOOKS)
+
+test-site: book ## test the built site in a headless browser
+	@$(RUN) -m tools.browser
+	@$(RUN) -m pytest tests/site
 
 data: environment ## get Fashion-MNIST and MNIST, and verify them
 	@$(RUN) -m solutions.data
