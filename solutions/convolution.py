@@ -1,13 +1,14 @@
 """Section 6.2, convolutions for images: four ways to compute one, and its kernels.
 
 Belongs here: cross-correlation, convolution, both as matrix products, kernels for
-derivatives, learning a kernel. Does not belong here: output shapes (`padding_stride`).
+derivatives and blurs, learning a kernel. Does not belong here: output shapes
+(`padding_stride`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import factorial
+from math import comb, factorial, hypot, isfinite
 
 import torch
 from jaxtyping import Float, Float64, Num
@@ -308,6 +309,66 @@ def finite_difference_kernel(
             ]
         weights.append(float(factorial(order) * polynomial[order]))
     return torch.tensor(weights, dtype=torch.float64)
+
+
+def directional_kernel(v: tuple[float | int, float | int]) -> Float64[Tensor, "3 3"]:
+    """Find the kernel that differentiates along a direction.
+
+    It is the combination ``v_1 K_x + v_2 K_y`` of Sobel's two kernels, divided by 8 so
+    that a slope of 1 per pixel gives 1. It answers most to edges that are orthogonal
+    to `v`, and not to edges along `v`.
+
+    Args:
+        v: the direction (v_1, v_2), of any length but zero: v_1 to the right, along a
+            row of the image, and v_2 down, along a column.
+
+    Returns:
+        The kernel, to be applied by cross-correlation.
+
+    Raises:
+        ValueError: if `v` is zero, or is not finite.
+
+    Source: D2L edition 1.0, exercise 7.2.2.
+
+    >>> directional_kernel((0, 1)) * 8
+    tensor([[-1., -2., -1.],
+            [ 0.,  0.,  0.],
+            [ 1.,  2.,  1.]], dtype=torch.float64)
+    """
+    length = hypot(*v)
+    if not isfinite(length) or length == 0:
+        raise ValueError(f"v is {v}, but must be finite and not zero")
+    difference = finite_difference_kernel(1, [-1, 0, 1])
+    K_x = torch.outer(torch.tensor([1, 2, 1], dtype=torch.float64) / 4, difference)
+    return (v[0] * K_x + v[1] * K_x.T) / length
+
+
+def blur_kernel(size: int) -> Float64[Tensor, "k k"]:
+    """Find the binomial kernel, which blurs alike in both directions.
+
+    It is the outer product of row ``size - 1`` of Pascal's triangle, divided by its
+    sum, with itself.
+
+    Args:
+        size: height and width of the kernel, in pixels; odd, so that it has a centre.
+
+    Returns:
+        The weights, all positive, with the sum 1.
+
+    Raises:
+        ValueError: if `size` is even or below 1.
+
+    Source: D2L edition 1.0, exercise 7.2.2.
+
+    >>> blur_kernel(3) * 16
+    tensor([[1., 2., 1.],
+            [2., 4., 2.],
+            [1., 2., 1.]], dtype=torch.float64)
+    """
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"size is {size}, but must be odd and at least 1")
+    row = torch.tensor([comb(size - 1, k) for k in range(size)], dtype=torch.float64)
+    return torch.outer(row, row) / 4 ** (size - 1)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
 """Section 6.3, padding and stride: how large the output is, and what it sees.
 
-Belongs here: the arithmetic of output shapes and receptive fields. Does not belong
-here: computing the output (`convolution`, `pooling`), counting its cost (`channels`).
+Belongs here: the arithmetic of output shapes and receptive fields, mirror padding,
+strides below 1. Does not belong here: layers of stride 1 and above (`convolution`,
+`pooling`), counting the cost of a layer (`channels`).
 """
 
 from collections.abc import Sequence
 
-from solutions.shapes import IntOrPair, as_pair
+import torch
+from jaxtyping import Num
+from torch import Tensor
+
+from solutions.shapes import IntOrPair, as_pair, require_layout
 
 
 def conv_output_shape(
@@ -83,3 +88,119 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> tuple[int, int]:
         size += (kernel_size - 1) * jump
         jump *= stride
     return size, jump
+
+
+def _mirrored(n: int, padding: int, repeat_edge: bool) -> Tensor:
+    """Return, for each pixel of a padded axis, the pixel that it copies."""
+    # The extension repeats after n pixels there and n back; without a second copy
+    # of the two border pixels, after two pixels fewer. One pixel is its own mirror.
+    period = 2 * n if repeat_edge else max(2 * n - 2, 1)
+    place = torch.arange(-padding, n + padding) % period
+    return torch.minimum(place, period - int(repeat_edge) - place)
+
+
+def mirror_pad(
+    X: Num[Tensor, "n c h w"], padding: IntOrPair, repeat_edge: bool = False
+) -> Num[Tensor, "n c p_h p_w"]:
+    """Pad images with their own mirror images.
+
+    Args:
+        X: the images, any dtype.
+        padding: pixels added on each side. It may exceed the size of the image, which
+            is then mirrored again and again.
+        repeat_edge: whether the mirror stands between two pixels, so that the border
+            pixel is repeated (`numpy.pad` calls this ``symmetric``), or on the border
+            pixel (``reflect`` in NumPy and PyTorch).
+
+    Returns:
+        The padded images, p_h = h + 2 * padding and likewise p_w.
+
+    Raises:
+        ValueError: if `X` is not 4-D, or `padding` is no int or pair, or negative.
+
+    Source: D2L edition 1.0, exercise 7.3.3.
+
+    >>> X = torch.tensor([[[[1, 2, 3, 4]]]])
+    >>> mirror_pad(X, (0, 2)).flatten()
+    tensor([3, 2, 1, 2, 3, 4, 3, 2])
+    >>> mirror_pad(X, (0, 2), repeat_edge=True).flatten()
+    tensor([2, 1, 1, 2, 3, 4, 4, 3])
+    """
+    require_layout("X", X, "n c h w")
+    p_h, p_w = as_pair("padding", padding, minimum=0)
+    h, w = X.shape[2:]
+    rows, columns = _mirrored(h, p_h, repeat_edge), _mirrored(w, p_w, repeat_edge)
+    return X[:, :, rows][:, :, :, columns]
+
+
+def insert_zeros(
+    X: Num[Tensor, "n c h w"], factor: IntOrPair
+) -> Num[Tensor, "n c u v"]:
+    """Spread the pixels of images, with zeros between them.
+
+    Args:
+        X: the images, any dtype.
+        factor: distance of neighbouring pixels afterwards, so ``factor - 1`` zeros
+            come between them.
+
+    Returns:
+        The images, u = (h - 1) * factor + 1 and likewise v: no zeros at the ends.
+
+    Raises:
+        ValueError: if `X` is not 4-D, or `factor` is no int or pair, or below 1.
+
+    Source: D2L edition 1.0, exercise 7.3.6.
+
+    >>> insert_zeros(torch.tensor([[[[1, 2, 3]]]]), (1, 2)).flatten()
+    tensor([1, 0, 2, 0, 3])
+    """
+    require_layout("X", X, "n c h w")
+    f_h, f_w = as_pair("factor", factor, minimum=1)
+    n, c, h, w = X.shape
+    spread = X.new_zeros(n, c, (h - 1) * f_h + 1, (w - 1) * f_w + 1)
+    spread[:, :, ::f_h, ::f_w] = X
+    return spread
+
+
+def fractional_stride_conv2d(
+    X: Num[Tensor, "n c_i h w"], W: Num[Tensor, "c_i c_o k_h k_w"], factor: IntOrPair
+) -> Num[Tensor, "n c_o o_h o_w"]:
+    """Convolve with the stride ``1 / factor``: each pixel stamps a scaled kernel.
+
+    Pixel (i, j) adds ``X[i, j] * W`` to the window of the output that begins at
+    ``(i * factor, j * factor)``. Where windows overlap, their values add up.
+
+    Args:
+        X: the images, any dtype.
+        W: the kernels, of the dtype of `X`. As in `torch.nn.ConvTranspose2d`, the
+            input channels come first, and the kernel is not flipped.
+        factor: step between the windows of neighbouring pixels, in output pixels.
+
+    Returns:
+        The output, o_h = (h - 1) * factor + k_h and likewise o_w.
+
+    Raises:
+        ValueError: if a tensor is not 4-D, the channels do not match, or `factor` is
+            no int or pair, or below 1.
+
+    Source: D2L edition 1.0, exercise 7.3.6.
+
+    >>> X, W = torch.tensor([[[[1, 2]]]]), torch.tensor([[[[1, 1, 1]]]])
+    >>> fractional_stride_conv2d(X, W, factor=2).flatten()
+    tensor([1, 1, 3, 2, 2])
+    """
+    require_layout("X", X, "n c_i h w")
+    require_layout("W", W, "c_i c_o k_h k_w")
+    f_h, f_w = as_pair("factor", factor, minimum=1)
+    (n, c_i, h, w), (c_w, c_o, k_h, k_w) = X.shape, W.shape
+    if c_i != c_w:
+        raise ValueError(
+            f"W has shape {tuple(W.shape)} and reads {c_w} channels, but X has {c_i}"
+        )
+    end_h, end_w = (h - 1) * f_h + 1, (w - 1) * f_w + 1
+    Y = X.new_zeros(n, c_o, end_h + k_h - 1, end_w + k_w - 1)
+    for a in range(k_h):
+        for b in range(k_w):
+            stamp = torch.einsum("nchw,cd->ndhw", X, W[:, :, a, b])
+            Y[:, :, a : a + end_h : f_h, b : b + end_w : f_w] += stamp
+    return Y

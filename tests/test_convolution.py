@@ -13,9 +13,11 @@ from torch.nn import functional as F
 
 from solutions.convolution import (
     Conv2D,
+    blur_kernel,
     conv2d_full,
     conv2d_matmul,
     corr2d,
+    directional_kernel,
     finite_difference_kernel,
     im2col,
     learn_kernel,
@@ -243,6 +245,29 @@ PRINTED = [
 ]
 
 
+@given(angle=st.floats(0, 6.3), length=st.floats(0.01, 100))
+def test_directional_kernel_is_exact_on_planes(angle, length):
+    v_1, v_2 = math.cos(angle), math.sin(angle)
+    K = directional_kernel((length * v_1, length * v_2))
+    y, x = torch.meshgrid(torch.arange(5.0), torch.arange(6.0), indexing="ij")
+    for a, b in [(1, 0), (0, 1), (-2, 3)]:
+        plane = (a * x + b * y + 7).double()
+        slope = F.conv2d(plane[None, None], K[None, None])
+        expected = torch.full_like(slope, a * v_1 + b * v_2)
+        torch.testing.assert_close(slope, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+def test_blur_kernel_is_repeated_averaging_of_neighbours(size):
+    row = torch.ones(1, 1, 1, dtype=torch.float64)
+    for _ in range(size - 1):
+        row = F.conv1d(F.pad(row, (1, 1)), torch.full((1, 1, 2), 0.5).double())
+    K = blur_kernel(size)
+    assert torch.equal(K, torch.outer(row[0, 0], row[0, 0]))
+    assert K.sum() == 1
+    assert (K > 0).all()
+
+
 @pytest.mark.parametrize(("start", "every", "printed"), PRINTED)
 def test_learn_kernel_reproduces_printed_losses(start, every, printed):
     weight = torch.tensor([start])
@@ -320,6 +345,10 @@ LINE, SQUARE, BATCH = torch.zeros(3), torch.zeros(3, 3), torch.zeros(2, 4, 3, 3)
         (lambda: finite_difference_kernel(2, [0, 1]), "order 2 needs at least 3"),
         (lambda: finite_difference_kernel(1, [0, 1, 0.0]), "must be different"),
         (lambda: finite_difference_kernel(-1, [0]), "order is -1"),
+        (lambda: directional_kernel((0, 0)), r"v is \(0, 0\), .* not zero"),
+        (lambda: directional_kernel((1, math.inf)), r"v is \(1, inf\)"),
+        (lambda: blur_kernel(4), "size is 4, but must be odd"),
+        (lambda: blur_kernel(-1), "size is -1"),
         (
             lambda: learn_kernel(IMAGE, IMAGE, torch.ones(1, 2), lr=1, num_steps=1),
             r"Y has shape \(6, 8\), but must be \(6, 7\)",
