@@ -47,13 +47,15 @@ def show_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     display({"text/markdown": markdown, "text/plain": plain}, raw=True)
 
 
-def show(figure: Figure, alt: str, *, pixels: bool = False) -> None:
-    """Show a figure, with a sentence for those who cannot see it.
+def show(figure: Figure, alt: str, *, caption: str = "", pixels: bool = False) -> None:
+    """Show a figure, with a caption, and a sentence for those who cannot see it.
 
     Args:
         figure: the figure, as the functions of `solutions.figures` return it.
         alt: what is to be seen, in words. It becomes the text of the output, which
             the regression compares, and the alternative text on the site.
+        caption: what the figure shows about the question at hand, in Markdown. It
+            stands below the figure; the site numbers it (`_ext/captions.py`).
         pixels: write PNG instead of SVG: for images that come out of training,
             whose bytes differ from machine to machine.
     """
@@ -68,3 +70,5 @@ def show(figure: Figure, alt: str, *, pixels: bool = False) -> None:
             figure.savefig(picture, format="svg", bbox_inches="tight", metadata=no_date)
             kind, data = "image/svg+xml", picture.getvalue().decode()
     display({kind: data, "text/plain": alt}, raw=True)
+    if caption:
+        display({"text/markdown": caption, "text/plain": caption}, raw=True)

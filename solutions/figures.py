@@ -5,27 +5,34 @@ it in a notebook (`display.show`, which also takes the alternative text).
 """
 
 from collections.abc import Mapping, Sequence
+from math import ceil
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; black first.
 COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# A phone shows a figure 276 pixels wide: 9 points in 4.2 inches are 8 pixels there.
+WIDTH = 4.2  # inches
+SMALL = 9.0  # points, the smallest text; the rest has matplotlib's 10
+# A character of SMALL text is no wider, on average, than this.
+CHARACTER = 5.6  # points
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(height: float) -> Figure:
     """Return an empty figure on white, so that it reads well in a dark theme too.
 
     Args:
-        width: inches; at most 7, so that a page need not scroll.
         height: inches.
 
     Returns:
-        The figure, with constrained layout.
+        The figure, `WIDTH` wide, with constrained layout.
     """
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
 
 
 def draw_matrix(
@@ -43,7 +50,7 @@ def draw_matrix(
     values = matrix.detach().cpu().double()
     largest = limit or max(values.abs().max().item(), 1e-12)
     ax.imshow(values.numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
-    ax.set_title(title, fontsize=9)
+    ax.set_title(title, fontsize=SMALL)
     ax.set_xticks([])
     ax.set_yticks([])
     if fmt is None:
@@ -52,27 +59,47 @@ def draw_matrix(
         for j, value in enumerate(row):
             shade = "white" if abs(value) > 0.6 * largest else "black"
             text = format(value, fmt)
-            ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=7)
+            ax.text(j, i, text, ha="center", va="center", color=shade, fontsize=SMALL)
 
 
 def matrices(named: Mapping[str, Tensor], *, fmt: str | None = "g") -> Figure:
-    """Draw matrices side by side on one colour scale.
+    """Draw matrices on one colour scale, as many side by side as are legible.
 
     Args:
-        named: title and matrix, shape (rows, columns), for each panel.
+        named: title and matrix, shape (rows, columns), for each panel. A title without
+            mathematics is broken where its panel ends.
         fmt: format of the number written into each cell, None for no numbers.
 
     Returns:
         The figure.
     """
     limit = max(float(m.abs().max()) for m in named.values())
-    widths = [m.shape[1] for m in named.values()]
-    fig = new_figure(
-        7.0, min(4.0, 0.6 + 7 * max(len(m) for m in named.values()) / sum(widths))
+    widest = max(m.shape[1] for m in named.values())
+    longest = max(
+        len(format(v, fmt)) if fmt else 0
+        for m in named.values()
+        for v in m.flatten().tolist()
     )
-    axes = fig.subplots(1, len(named), squeeze=False, width_ratios=widths)[0]
-    for ax, (title, matrix) in zip(axes, named.items(), strict=True):
-        draw_matrix(ax, matrix, title, fmt=fmt, limit=limit)
+    points = max(12.0, CHARACTER * longest + 3) if fmt else 5.0  # a cell needs these
+    side_by_side = max(1, int(WIDTH * 72 / points / (widest + 0.5)))
+    panels = list(named.items())
+    per_row = ceil(len(panels) / ceil(len(panels) / side_by_side))
+    rows = [panels[i : i + per_row] for i in range(0, len(panels), per_row)]
+    cells = max(sum(m.shape[1] for _, m in row) for row in rows)
+    heights = [max(len(m) for _, m in row) * WIDTH / cells + 0.4 for row in rows]
+    fig = new_figure(sum(heights))
+    bands = fig.subfigures(len(rows), squeeze=False, height_ratios=heights)[:, 0]
+    for band, row in zip(bands, rows, strict=True):
+        widths = [m.shape[1] for _, m in row]
+        if missing := cells - sum(widths):  # cells as large as those of a full row
+            widths.append(missing)
+        grid = band.add_gridspec(1, len(widths), width_ratios=widths)
+        for place, (title, matrix) in enumerate(row):
+            space = int(WIDTH * 72 * matrix.shape[1] / cells / (CHARACTER - 0.8))
+            text = title if "$" in title else fill(title, max(4, space))
+            draw_matrix(
+                band.add_subplot(grid[place]), matrix, text, fmt=fmt, limit=limit
+            )
     return fig
 
 
@@ -96,7 +123,7 @@ def lines(
     Returns:
         The figure.
     """
-    fig = new_figure(5.0, 3.0)
+    fig = new_figure(2.8)
     ax = fig.subplots()
     styles = zip(named.items(), COLORS, MARKERS, strict=False)
     for (label, y), color, marker in styles:
@@ -127,7 +154,7 @@ def strided_samples(
     Returns:
         The figure: above all samples, below the kept ones.
     """
-    fig = new_figure(7.0, 4.0)
+    fig = new_figure(4.2)
     above, below = fig.subplots(2, 1, sharex=True)
     for ax, every in ((above, 1), (below, stride)):
         styles = zip(named.items(), COLORS[1:], MARKERS, (9, 5), strict=False)
@@ -143,7 +170,7 @@ def strided_samples(
                 linestyle="none",
                 label=label,
             )
-        ax.set_title(f"stride {every}", fontsize=9)
+        ax.set_title(f"stride {every}", fontsize=SMALL)
         ax.set_ylabel("amplitude")
         ax.grid(color="0.9")
     below.set_xlabel(xlabel)
@@ -165,7 +192,7 @@ def network(weights: Sequence[Tensor], names: Sequence[str]) -> Figure:
         The figure: positive weights are drawn solid, negative ones dashed.
     """
     sizes = [weights[0].shape[1], *(len(W) for W in weights)]
-    fig = new_figure(7.0, 4.0)
+    fig = new_figure(3.6)
     ax = fig.subplots()
     heights = [[(size - 1) / 2 - i for i in range(size)] for size in sizes]
     looks = ((1, COLORS[2], "-", "positive"), (-1, COLORS[1], "--", "negative"))
@@ -179,7 +206,7 @@ def network(weights: Sequence[Tensor], names: Sequence[str]) -> Figure:
                 ax.plot(x, pair, color=color, linestyle=style, lw=0.7, label=name)
     for layer, (column, name) in enumerate(zip(heights, names, strict=True)):
         ax.plot([layer] * len(column), column, "o", color=COLORS[0], markersize=5)
-        ax.text(layer, max(sizes) / 2 + 0.3, name, ha="center", fontsize=8)
+        ax.text(layer, max(sizes) / 2 + 0.3, name, ha="center", fontsize=SMALL)
     ax.set(xlim=(-0.5, len(weights) + 0.5), ylim=(-max(sizes) / 2, max(sizes) / 2 + 1))
     ax.set_axis_off()
     fig.legend(frameon=False, loc="outside lower center", ncols=2)
@@ -198,13 +225,139 @@ def blocks(matrix: Tensor, block_shape: tuple[int, int], *, fmt: str = "g") -> F
         The figure.
     """
     rows, columns = matrix.shape
-    fig = new_figure(7.0, 0.4 + 7 * rows / columns)
+    fig = new_figure(0.2 + WIDTH * rows / columns)
     ax = fig.subplots()
     draw_matrix(ax, matrix, "", fmt=fmt)
     for row in range(block_shape[0], rows, block_shape[0]):
         ax.axhline(row - 0.5, color=COLORS[0], linewidth=1)
     for column in range(block_shape[1], columns, block_shape[1]):
         ax.axvline(column - 0.5, color=COLORS[0], linewidth=1)
+    return fig
+
+
+def windows(seen: Mapping[str, Tensor], padding: tuple[int, int]) -> Figure:
+    """Draw, for each of several outputs, the pixels that its window reads.
+
+    Args:
+        seen: for each panel its title, and a mask, shape (rows, columns), of the padded
+            input: True where the window has a tap.
+        padding: how many rows and columns of the mask, on each side, are padding.
+
+    Returns:
+        The figure, two panels a row: taps dark, other pixels light, padding dashed.
+    """
+    rows, columns = next(iter(seen.values())).shape
+    per_column = ceil(len(seen) / 2)
+    fig = new_figure(per_column * (0.3 + WIDTH / 2 * rows / columns))
+    axes = fig.subplots(per_column, 2, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (title, mask) in zip(axes.flat, seen.items(), strict=False):
+        ax.set(xlim=(-0.6, columns - 0.4), ylim=(rows - 0.4, -0.6), aspect="equal")
+        ax.set_title(title, fontsize=SMALL)
+        for i, row in enumerate(mask.tolist()):
+            for j, is_tap in enumerate(row):
+                inside = (
+                    padding[0] <= i < rows - padding[0]
+                    and padding[1] <= j < columns - padding[1]
+                )
+                fill_color = COLORS[1] if is_tap else "0.93" if inside else "white"
+                cell = Rectangle(
+                    (j - 0.42, i - 0.42),
+                    *(0.84, 0.84),
+                    facecolor=fill_color,
+                    edgecolor="none" if inside else "0.45",
+                    linestyle="-" if inside else ":",
+                )
+                ax.add_patch(cell)
+    return fig
+
+
+def dependence(named: Mapping[str, tuple[Sequence[Tensor], tuple[int, int]]]) -> Figure:
+    """Draw, one panel per net, which pixels one output depends on, layer by layer.
+
+    Args:
+        named: for each panel its title, the masks of the layers, each of shape (n,),
+            the input first, and the window and stride that all layers have. A mask
+            is True where the output depends on the element.
+
+    Returns:
+        The figure: the input at the bottom, the output at the top, each element in
+        the middle of the window it is computed from, and what matters in colour.
+    """
+    fig = new_figure(2.2 * len(named))
+    panels = fig.subplots(len(named), 1, squeeze=False)[:, 0]
+    for ax, (title, (masks, (kernel_size, stride))) in zip(
+        panels, named.items(), strict=True
+    ):
+        x = [float(i) for i in range(len(masks[0]))]
+        for level, mask in enumerate(masks):
+            is_used = mask.tolist()
+            if level:
+                reads = [
+                    range(i * stride, i * stride + kernel_size)
+                    for i in range(len(mask))
+                ]
+                above = [sum(x[j] for j in window) / kernel_size for window in reads]
+                for place, window, used in zip(above, reads, is_used, strict=True):
+                    for j in window if used else ():
+                        ends = [level - 1, level]
+                        ax.plot([x[j], place], ends, color=COLORS[1], lw=0.8, zorder=1)
+                x = above
+            colors = [COLORS[2] if used else "0.8" for used in is_used]
+            ax.scatter(x, [level] * len(x), c=colors, s=28, zorder=2)
+            ax.text(-1, level, f"{sum(is_used)}", ha="right", va="center")
+        ax.set_title(title, fontsize=SMALL)
+        ax.set_axis_off()
+    return fig
+
+
+def tournament(rounds: Sequence[Sequence[float]]) -> Figure:
+    """Draw a tournament: the numbers of each round, and the way of the winner.
+
+    Args:
+        rounds: the players of each round, the values of the window first, the winner
+            last. Players 2i and 2i + 1 meet in match i of the next round; a last
+            player without opponent goes on.
+
+    Returns:
+        The figure: rounds from left to right; the winner's way is thick and orange.
+    """
+    fig = new_figure(0.3 + 0.33 * len(rounds[0]))
+    ax = fig.subplots()
+    heights = [[-float(i) for i in range(len(rounds[0]))]]
+    for players in rounds[1:]:
+        below = heights[-1]
+        pairs = [below[2 * i : 2 * i + 2] for i in range(len(players))]
+        heights.append([sum(pair) / len(pair) for pair in pairs])
+    way = [0]  # the winner's place in each round, found from the last one backwards
+    for players in reversed(rounds[:-1]):
+        two = [2 * way[0], min(2 * way[0] + 1, len(players) - 1)]
+        way.insert(0, max(two, key=players.__getitem__))
+    for r, players in enumerate(rounds):
+        for i, player in enumerate(players):
+            wins = way[r] == i
+            color = COLORS[2] if wins else "0.55"
+            if r + 1 < len(rounds):
+                corner = [r + 0.5, r + 0.5, r + 1]
+                y = [heights[r][i], heights[r + 1][i // 2], heights[r + 1][i // 2]]
+                ax.plot(
+                    [r, *corner],
+                    [heights[r][i], *y],
+                    color=color,
+                    lw=2.5 if wins else 1,
+                    zorder=2 if wins else 1,
+                )
+            ax.text(
+                r,
+                heights[r][i],
+                format(player, "g"),
+                ha="center",
+                va="center",
+                bbox={"boxstyle": "round", "facecolor": "white", "edgecolor": color},
+            )
+    ax.set(xlim=(-0.3, len(rounds) - 0.7), ylim=(-len(rounds[0]) + 0.4, 0.6))
+    ax.set_axis_off()
     return fig
 
 
@@ -222,7 +375,7 @@ def runs(
     Returns:
         The figure.
     """
-    fig = new_figure(5.0, 3.0)
+    fig = new_figure(2.8)
     ax = fig.subplots()
     styles = zip(named.items(), COLORS[1:], MARKERS, strict=False)
     for (label, curves), color, marker in styles:
@@ -256,18 +409,20 @@ def feature_maps(
     low = min(m.min().item() for m in maps)
     high = max(m.max().item() for m in maps)
     per_image = -(-len(maps) // len(named) // columns)
-    fig = new_figure(7.0, 0.3 + 0.85 * per_image * len(named))
-    axes = fig.subplots(per_image * len(named), columns + 1, squeeze=False)
-    for ax in axes.flat:
-        ax.set_axis_off()
-    for row, (title, (image, layer)) in enumerate(named.items()):
-        first = axes[row * per_image, 0]
-        first.imshow(image.cpu(), cmap="gray")
-        first.set_title(title, fontsize=7)
-        panels = axes[row * per_image : (row + 1) * per_image, 1:].flat
-        for ax, one in zip(panels, layer.detach().cpu(), strict=False):
+    heights = [0.3 + per_image * WIDTH / (columns + 1)] * len(named) + [0.6]
+    fig = new_figure(sum(heights))
+    *bands, scale = fig.subfigures(len(heights), height_ratios=heights)
+    for band, (title, (image, layer)) in zip(bands, named.items(), strict=True):
+        band.suptitle(title.replace("\n", " "), fontsize=SMALL, x=0.02, ha="left")
+        axes = band.subplots(per_image, columns + 1, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        axes[0, 0].imshow(image.cpu(), cmap="gray")
+        for ax, one in zip(axes[:, 1:].flat, layer.detach().cpu(), strict=False):
             picture = ax.imshow(one, cmap="viridis", vmin=low, vmax=high)
-    fig.colorbar(picture, ax=axes, shrink=0.6, label="activation")
+    fig.colorbar(
+        picture, cax=scale.subplots(), orientation="horizontal", label="activation"
+    )
     return fig
 
 
@@ -283,8 +438,8 @@ def throughput_panels(
     Returns:
         The figure, with two panels on one vertical scale from zero.
     """
-    fig = new_figure(7.0, 3.0)
-    axes = fig.subplots(1, 2, sharey=True)
+    fig = new_figure(4.6)
+    axes = fig.subplots(2, 1, sharey=True)
     labels = ("batch size", "seeds trained together")
     top = 1.1 * max(*by_batch_size.values(), *by_num_seeds.values())
     for ax, speeds, xlabel in zip(
@@ -295,5 +450,5 @@ def throughput_panels(
         ax.set_xticks(places, [str(setting) for setting in speeds])
         ax.set(xlabel=xlabel, ylim=(0.0, top))
         ax.grid(color="0.9")
-    axes[0].set_ylabel("examples per second and model")
+    fig.supylabel("examples per second and model", fontsize="medium")
     return fig

@@ -51,6 +51,14 @@ def test_the_alternative_text_is_the_plain_text(shown, pixels):
     assert shown[0]["text/plain"] == "a rises, b falls"
 
 
+def test_a_caption_follows_the_picture(shown):
+    display.show(curve(), alt="a rises, b falls", caption="Which of the two *wins*.")
+    picture, below = shown
+    assert "image/svg+xml" in picture
+    assert set(below.values()) == {"Which of the two *wins*."}
+    assert set(below) == {"text/markdown", "text/plain"}
+
+
 def test_pixels_are_a_png(shown):
     display.show(curve(), alt="two curves", pixels=True)
     assert set(shown[0]) == {"image/png", "text/plain"}
