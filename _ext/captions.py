@@ -4,6 +4,7 @@ Belongs here: joining what `solutions.display.show` puts into a cell as two outp
 that Jupyter shows both. Does not belong here: the text of captions (the notebooks).
 """
 
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +17,11 @@ def is_bundle(node: nodes.Node) -> bool:
     return isinstance(node, nodes.container) and node.get("nb_element") == "mime_bundle"
 
 
+def is_output(node: nodes.Node) -> bool:
+    """Say whether a node holds all outputs of a cell."""
+    return isinstance(node, nodes.container) and "cell_output" in node["classes"]
+
+
 def join(app: Sphinx, doctree: nodes.document) -> None:
     """Put each picture that an output of one paragraph follows into a numbered figure.
 
@@ -24,20 +30,20 @@ def join(app: Sphinx, doctree: nodes.document) -> None:
     page = PurePosixPath(app.env.docname).name
     section = "-".join(page.split("_")[:2])
     number = 0
-    for bundle in list(doctree.findall(is_bundle)):
-        images = list(bundle.findall(nodes.image))
-        after = bundle.next_node(siblings=True, descend=False)
-        if not images or after is None or not is_bundle(after):
-            continue
-        (paragraph,) = after.children[0].children
-        number += 1
-        for image in images:
-            figure = nodes.figure("", ids=[f"fig-{section}-{number}"])
-            figure.source, figure.line = bundle.source, bundle.line
-            image.replace_self(figure)
-            figure += image
-            figure += nodes.caption("", "", *paragraph.deepcopy().children)
-        after.parent.remove(after)
+    for outputs in doctree.findall(is_output):
+        for bundle, after in pairwise(list(outputs.children)):
+            images = list(bundle.findall(nodes.image))
+            if not (images and is_bundle(bundle) and is_bundle(after)):
+                continue
+            (paragraph,) = after.children[0].children
+            number += 1
+            for image in images:
+                figure = nodes.figure("", ids=[f"fig-{section}-{number}"])
+                figure.source, figure.line = bundle.source, bundle.line
+                image.replace_self(figure)
+                figure += image
+                figure += nodes.caption("", "", *paragraph.deepcopy().children)
+            outputs.children.remove(after)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
