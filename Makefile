@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-site data lab refresh lint bench lock clean environment
+.PHONY: help book pdf test test-site data lab refresh lint bench lock clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -27,6 +27,10 @@ book: environment ## build the site from the stored outputs into _build/html
 	@rm -rf _build/html
 	@.venv/bin/jupyter-book build . --all -W -n --keep-going --quiet
 	@echo "The book is built: open _build/html/index.html in a browser."
+
+pdf: environment ## write the whole book as one PDF, and offer it on the site
+	@$(RUN) -m tools.pdf
+	@$(MAKE) --no-print-directory book
 
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
