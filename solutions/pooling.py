@@ -99,7 +99,9 @@ def avg_pool2d_as_conv(
     return Y / F.conv2d(ones, weight[:1], stride=s, padding=p)
 
 
-def tournament_kernels(kernel_size: IntOrPair) -> list[Tensor]:
+def tournament_kernels(
+    kernel_size: IntOrPair, nonnegative: bool = False
+) -> list[Tensor]:
     """Build the kernels that turn ReLU layers into max pooling of one channel.
 
     A knock-out tournament of the window's pixels. A match of a and b takes three
@@ -109,6 +111,8 @@ def tournament_kernels(kernel_size: IntOrPair) -> list[Tensor]:
 
     Args:
         kernel_size: height and width of the window, in pixels.
+        nonnegative: whether the input has no negative numbers. Then the channels
+            ``ReLU(-b)`` and ``ReLU(-c)`` would be zero, and are left out.
 
     Returns:
         The first kernel, shape (width, 1, k_h, k_w), then kernels of size 1×1, the
@@ -117,18 +121,20 @@ def tournament_kernels(kernel_size: IntOrPair) -> list[Tensor]:
     Raises:
         ValueError: if `kernel_size` is not an int or a pair of ints, each at least 1.
 
-    Source: D2L section 6.5, exercise 6.5.2.
+    Source: D2L section 6.5, exercise 6.5.2; edition 1.0, exercise 7.5.3.
 
     >>> [tuple(K.shape) for K in tournament_kernels(2)]
     [(6, 1, 2, 2), (3, 6, 1, 1), (1, 3, 1, 1)]
+    >>> [tuple(K.shape) for K in tournament_kernels(2, nonnegative=True)]
+    [(4, 1, 2, 2), (2, 4, 1, 1), (1, 2, 1, 1)]
     """
     k = as_pair("kernel_size", kernel_size, minimum=1)
     players = prod(k)
     kernels = []
     last_round = torch.eye(players)
     while players > 1:
-        kernels.append(_compare(players) @ last_round)
-        last_round = _winners(players)
+        kernels.append(_compare(players, nonnegative) @ last_round)
+        last_round = _winners(players, nonnegative)
         players = (players + 1) // 2
     kernels.append(last_round)
     first, *others = kernels
@@ -153,6 +159,79 @@ def tournament_widths(kernel_size: IntOrPair) -> tuple[int, ...]:
     ((6, 3), (14, 8, 5, 3))
     """
     return tuple(len(K) for K in tournament_kernels(kernel_size)[:-1])
+
+
+def max_of_five_matrices(nonnegative: bool = False) -> list[Tensor]:
+    """Build two ReLU layers that compute the maximum of five numbers.
+
+    With ``ab`` for ``max(a, b)``, the maximum of x_1, ..., x_5 is ::
+
+        (12 + x_5) / 2  +  ReLU(34 - 12)
+        + ReLU(12 - x_5) / 2  +  ReLU(x_5 - 34) / 2
+        + ReLU((15 + 35) - (25 + 45)) / 2
+        - ReLU((34 + 15) - (12 + 45)) / 2
+        - ReLU((12 + 35) - (34 + 25)) / 2
+
+    The first layer computes x_5 and what the six pairs add to it, the second these six
+    terms and the first summand.
+
+    Args:
+        nonnegative: whether the input has no negative numbers. Then x_5 and the first
+            summand have no negative part, whose channels are left out.
+
+    Returns:
+        Three matrices: 10×5, 8×10 and 1×8, or 9×5, 7×9 and 1×7 without negative
+        numbers. A ReLU stands between any two of them.
+
+    Source: D2L edition 1.0, section 7.5, exercise 7.5.3.
+
+    >>> x = torch.tensor([3.0, -1.0, 4.0, 1.0, -5.0])
+    >>> first, second, third = max_of_five_matrices()
+    >>> third @ (second @ (first @ x).relu()).relu()
+    tensor([4.])
+    """
+    x_1, x_2, x_3, x_4, x_5 = torch.eye(5)
+    over_5 = [x_1 - x_5, x_2 - x_5, x_3 - x_5, x_4 - x_5]
+    first = [*over_5, x_1 - x_2, x_3 - x_4, x_5 - x_2, x_5 - x_4, x_5, -x_5]
+    # What the channels are called after the ReLU: ReLU(x_1 - x_5) is `up_1`.
+    channels = torch.eye(10)
+    up_1, up_2, up_3, up_4, up_12, up_34, down_2, down_4, plus, minus = channels
+    five = plus - minus
+    m_12 = five + up_2 - down_2 + up_12
+    m_34 = five + up_4 - down_4 + up_34
+    m_15, m_25, m_35, m_45 = (five + up for up in (up_1, up_2, up_3, up_4))
+    start = (m_12 + five) / 2
+    second = [m_34 - m_12, m_12 - five, five - m_34, m_15 + m_35 - m_25 - m_45]
+    second += [m_34 + m_15 - m_12 - m_45, m_12 + m_35 - m_34 - m_25, start, -start]
+    third = torch.tensor([[1, 0.5, 0.5, 0.5, -0.5, -0.5, 1, -1]])
+    if nonnegative:  # the last channel of each layer is zero
+        first, second = first[:-1], [row[:-1] for row in second[:-1]]
+        third = third[:, :-1]
+    return [torch.stack(first), torch.stack(second), third]
+
+
+def three_layer_kernels(nonnegative: bool = False) -> list[Tensor]:
+    """Build 3×3 max pooling of one channel with three ReLU layers instead of four.
+
+    One round of the tournament leaves five of nine pixels; the maximum of these takes
+    two more layers.
+
+    Args:
+        nonnegative: whether the input has no negative numbers.
+
+    Returns:
+        The first kernel, shape (width, 1, 3, 3), then three kernels of size 1×1, the
+        last with one output channel. A ReLU stands between any two of them.
+
+    Source: D2L edition 1.0, section 7.5, exercise 7.5.3.
+
+    >>> [len(K) for K in three_layer_kernels()]
+    [14, 10, 8, 1]
+    """
+    first, second, third = max_of_five_matrices(nonnegative)
+    others = (first @ _winners(9, nonnegative), second, third)
+    round_1 = _compare(9, nonnegative).reshape(-1, 1, 3, 3)
+    return [round_1, *(K[:, :, None, None] for K in others)]
 
 
 def max_pool2d_relu(
@@ -415,26 +494,31 @@ def _covered(n: int, k: int, s: int, p: int, outputs: int) -> list[range]:
     return [range(max(start, 0), min(start + k, n)) for start in starts]
 
 
-def _compare(players: int) -> Tensor:
-    """Return the rows a - b, b, -b for each match of a round, then c, -c for a bye."""
+def _compare(players: int, nonnegative: bool) -> Tensor:
+    """Return the rows a - b, b, -b for each match of a round, then c, -c for a bye.
+
+    Without negative numbers the rows -b and -c are left out.
+    """
     x = torch.eye(players)
     rows = []
     for i in range(0, players - 1, 2):
-        rows += [x[i] - x[i + 1], x[i + 1], -x[i + 1]]
+        rows += [x[i] - x[i + 1], *_carry(x[i + 1], nonnegative)]
     if players % 2:
-        rows += [x[-1], -x[-1]]
+        rows += _carry(x[-1], nonnegative)
     return torch.stack(rows)
 
 
-def _winners(players: int) -> Tensor:
+def _carry(row: Tensor, nonnegative: bool) -> list[Tensor]:
+    """Return the rows that bring a number through a ReLU."""
+    return [row] if nonnegative else [row, -row]
+
+
+def _winners(players: int, nonnegative: bool) -> Tensor:
     """Return the rows that add up one round, after its ReLU, to its winners."""
+    carried = torch.ones(1, 1) if nonnegative else torch.tensor([[1.0, -1.0]])
+    match = torch.cat([torch.ones(1, 1), carried], dim=1)
     matches, bye = divmod(players, 2)
-    sums = torch.zeros(matches + bye, 3 * matches + 2 * bye)
-    for i in range(matches):
-        sums[i, 3 * i : 3 * i + 3] = torch.tensor([1.0, 1.0, -1.0])
-    if bye:
-        sums[-1, -2:] = torch.tensor([1.0, -1.0])
-    return sums
+    return torch.block_diag(*[match] * matches, *[carried] * bye)
 
 
 def _windows(X: Tensor, k: Pair, s: Pair, p: Pair) -> Float[Tensor, "n c o_h o_w k"]:

@@ -14,11 +14,13 @@ from torch.nn import functional as F
 from solutions.pooling import (
     avg_pool2d_as_conv,
     lp_pool2d,
+    max_of_five_matrices,
     max_pool2d_relu,
     min_pool2d,
     pool2d,
     pool_cost,
     softmax_pool2d,
+    three_layer_kernels,
     tournament_kernels,
     tournament_widths,
 )
@@ -124,6 +126,63 @@ def test_the_tournament_has_as_many_rounds_as_doublings(k):
     assert kernels[0].shape[1:] == (1, *k) and len(kernels[-1]) == 1
     for left, right in pairwise(kernels):
         assert right.shape[1:] == (len(left), 1, 1)
+
+
+def run(kernels, X, k, s):
+    """Apply kernels with ReLU between them to each channel of an input."""
+    channels = X.shape[1]
+    first, *others = (K.double().repeat(channels, 1, 1, 1) for K in kernels)
+    Y = F.conv2d(X, first, stride=s or k, groups=channels)
+    for K in others:
+        Y = F.conv2d(F.relu(Y), K, groups=channels)
+    return Y
+
+
+@given(layer=layers(), nonnegative=st.booleans())
+def test_the_tournament_with_and_without_negative_numbers(layer, nonnegative):
+    shape, (k, s, _) = layer
+    assume(k[0] <= shape[2] and k[1] <= shape[3])
+    X = whole(shape).abs() if nonnegative else whole(shape)
+    kernels = tournament_kernels(k, nonnegative)
+    assert torch.equal(run(kernels, X, k, s), F.max_pool2d(X, k, s))
+
+
+@given(k=pairs(1, 6))
+def test_input_without_negative_numbers_takes_one_channel_per_player(k):
+    widths = [len(K) for K in tournament_kernels(k, nonnegative=True)]
+    assert widths[0] == prod(k)
+    for players, left in pairwise(widths):
+        assert left == (players + 1) // 2
+
+
+@pytest.mark.parametrize(
+    ("k", "kernels"),
+    [(2, tournament_kernels(2, True)), (3, three_layer_kernels(True))],
+)
+def test_without_the_negative_channels_a_negative_maximum_is_lost(k, kernels):
+    X = torch.full((1, 1, k, k), -1.0).double()
+    assert run(kernels, X, k, None) != F.max_pool2d(X, k)
+
+
+@pytest.mark.parametrize("nonnegative", [False, True])
+def test_maximum_of_five_in_two_layers(nonnegative):
+    low = 0 if nonnegative else -3
+    x = torch.cartesian_prod(*[torch.arange(low, 4.0)] * 5)
+    first, second, third = max_of_five_matrices(nonnegative)
+    y = F.relu(F.relu(x @ first.T) @ second.T) @ third.T
+    assert torch.equal(y, x.amax(1, keepdim=True))
+    widths = (9, 7) if nonnegative else (10, 8)
+    assert (len(first), len(second)) == widths
+
+
+@given(layer=layers(), nonnegative=st.booleans())
+def test_three_relu_layers_for_three_by_three(layer, nonnegative):
+    shape, (_, s, _) = layer
+    assume(min(shape[2:]) >= 3)
+    X = whole(shape).abs() if nonnegative else whole(shape)
+    kernels = three_layer_kernels(nonnegative)
+    assert len(kernels) == 4
+    assert torch.equal(run(kernels, X, (3, 3), s), F.max_pool2d(X, 3, s))
 
 
 @given(layer=layers())
