@@ -107,19 +107,23 @@
     return made;
   }
 
-  /** Make a table of numbers; `describe(i, j)` gives a cell's attributes. */
-  function table(title, matrix, describe = () => ({}), attributes = {}) {
+  /** Make a table of numbers below its title; `attributes(i, j)` are a cell's own. */
+  function table(title, matrix, attributes = () => ({}), role = "table") {
     const rows = matrix.map((row, i) =>
       element(
         "tr",
         {},
         ...row.map((value, j) =>
-          element("td", { "data-value": value, ...describe(i, j) }, format(value)),
+          element("td", { "data-value": value, ...attributes(i, j) }, format(value)),
         ),
       ),
     );
-    const caption = element("caption", {}, `${title}, ${shapeOf(matrix).join(" × ")}`);
-    return element("table", attributes, caption, element("tbody", {}, ...rows));
+    const name = `${title}, ${shapeOf(matrix).join(" × ")}`;
+    const body = element("tbody", {}, ...rows);
+    return [
+      element("p", { class: "sw-title", "aria-hidden": "true" }, name),
+      element("table", { role, "aria-label": name }, body),
+    ];
   }
 
   class SlidingWindow {
@@ -159,7 +163,12 @@
       );
       this.frame = element("div", { class: "sw-frame", "aria-hidden": "true" });
       this.grids = element("div", { class: "sw-grids" });
-      const form = element("form", {}, ...matrices, ...settings);
+      const form = element(
+        "form",
+        {},
+        element("div", { class: "sw-row" }, ...matrices),
+        element("div", { class: "sw-row" }, ...settings),
+      );
       form.addEventListener("submit", (event) => event.preventDefault());
       form.addEventListener("input", () => this.update());
       this.mount.replaceChildren(form, this.error, this.steps, this.status, this.grids);
@@ -240,23 +249,27 @@
       const isInside = (i, j) => p <= i && i < p + h && q <= j && j < q + w;
       const describe = (i, j) => (isInside(i, j) ? {} : { class: "sw-padding" });
       const values = windows.map((row) => row.map(({ value }) => value));
-      this.input = table(p || q ? "Padded input" : "Input", padded, describe);
-      this.output = table("Output Y", values, () => ({ tabindex: -1 }), { role: "grid" });
+      const title = p || q ? "Padded input" : "Input X";
+      const input = table(title, padded, describe);
+      const output = table("Output Y", values, () => ({ tabindex: -1 }), "grid");
+      [this.input, this.output] = [input[1], output[1]];
       this.products = element("div");
       this.output.addEventListener("click", (event) => this.choose(event));
       this.output.addEventListener("keydown", (event) => this.move(event));
-      const wide = { class: "sw-wide" };
-      const framed = element("div", { class: "sw-framed" }, this.input, this.frame);
+      const wide = (...children) => element("div", { class: "sw-wide" }, ...children);
       this.grids.replaceChildren(
-        element("div", wide, framed),
-        element("div", wide, table("Kernel K", this.K)),
-        element("div", wide, this.products),
-        element("div", wide, this.output),
+        wide(element("div", { class: "sw-framed" }, ...input, this.frame)),
+        wide(...table("Kernel K", this.K)),
+        wide(this.products),
+        wide(...output),
       );
       for (const box of this.grids.children) {
         if (box.scrollWidth > box.clientWidth) box.tabIndex = 0; // scrolls by keyboard
       }
-      this.shape.textContent = `Output shape: ${this.formula(0)} rows, ${this.formula(1)} columns.`;
+      this.shape.replaceChildren(
+        element("strong", {}, `Output shape: ${rows} × ${columns}`),
+        ...AXES.flatMap((axis, n) => [element("br"), `${axis}: ${this.formula(n)}`]),
+      );
       this.select(this.place);
     }
 
@@ -291,7 +304,7 @@
       const products = this.K.map((row, a) =>
         row.map((weight, b) => taps[a * width + b].pixel * weight),
       );
-      this.products.replaceChildren(table("Products", products));
+      this.products.replaceChildren(...table("Products", products));
       for (const other of this.output.querySelectorAll("td")) {
         other.tabIndex = -1;
         other.setAttribute("aria-selected", "false");
@@ -353,8 +366,11 @@
   /** Show the example that the address names, such as play.html#play-6-3-1. */
   function loadFromAddress(player) {
     const target = document.getElementById(location.hash.slice(1));
-    const button = target?.parentElement.querySelector("button[data-x]");
-    if (button) button.click();
+    const isBelow = (button) =>
+      target.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING;
+    if (target?.id.startsWith("play-")) {
+      [...document.querySelectorAll("button[data-x]")].find(isBelow).click();
+    }
   }
 
   function start() {

@@ -74,9 +74,10 @@ def open_page(browser, roots):
         )
         contexts.append(context)
         page = context.new_page()
-        watch(page, roots[at], complaints)
+        runs_scripts = options.get("java_script_enabled", True)
+        watch(page, roots[at], complaints, runs_scripts)
         page.goto(f"{roots[at]}/{name}")
-        if options.get("java_script_enabled", True):
+        if runs_scripts:
             page.wait_for_function(SETTLED)
         return page
 
@@ -86,7 +87,7 @@ def open_page(browser, roots):
     assert not complaints, "\n".join(complaints)
 
 
-def watch(page, root, complaints):
+def watch(page, root, complaints, runs_scripts):
     """Collect what a page asks of other hosts, what it misses, and its errors."""
 
     def requested(request):
@@ -97,12 +98,17 @@ def watch(page, root, complaints):
         if response.status >= 400:
             complaints.append(f"{page.url}: {response.status} for {response.url}")
 
+    def failed(request):
+        # Without JavaScript the browser gives up the scripts that it preloads.
+        if runs_scripts or request.resource_type != "script":
+            complaints.append(f"{page.url}: lost {request.url}")
+
     def logged(message):
         if message.type in ("error", "warning"):
             complaints.append(f"{page.url}: console: {message.text}")
 
     page.on("request", requested)
     page.on("response", answered)
-    page.on("requestfailed", lambda r: complaints.append(f"{page.url}: lost {r.url}"))
+    page.on("requestfailed", failed)
     page.on("console", logged)
     page.on("pageerror", lambda error: complaints.append(f"{page.url}: {error}"))
