@@ -191,6 +191,45 @@ def compose_convs(
     return W, b, (s1_h * s2_h, s1_w * s2_w)
 
 
+def split_by_axis(
+    W: Num[Tensor, "c_o c_i k_h k_w"],
+) -> tuple[Float64[Tensor, "c_m c_i k_h 1"], Float64[Tensor, "c_o c_m 1 k_w"]]:
+    """Take a layer apart into one of columns and one of rows, with fewest channels.
+
+    The two layers compose to ``W[o, i, u, v] = sum_m W1[m, i, u] W2[o, m, v]``. That is
+    a product of matrices, with rows (i, u) and columns (o, v). So the fewest channels
+    between the layers are the rank of this matrix, and the singular value decomposition
+    gives such a product.
+
+    Args:
+        W: the kernels of the layer, real, not all zero.
+
+    Returns:
+        The kernels of the layer that sees the input, k_h pixels high, and those of the
+        layer after it, k_w pixels wide. Singular values of less than 1e-12 times the
+        largest count as zero.
+
+    Raises:
+        ValueError: if `W` has the wrong number of axes, is complex, not finite or zero.
+
+    Source: D2L edition 1.0, section 7.4, exercise 7.4.1.
+
+    >>> [tuple(K.shape) for K in split_by_axis(torch.tensor([[[[1, 2], [2, 4]]]]))]
+    [(1, 1, 2, 1), (1, 1, 1, 2)]
+    """
+    require_layout("W", W, "c_o c_i k_h k_w")
+    if W.is_complex() or not W.isfinite().all() or not W.any():
+        raise ValueError("W must be real, finite and not zero throughout")
+    c_o, c_i, k_h, k_w = W.shape
+    matrix = W.double().permute(1, 2, 0, 3).reshape(c_i * k_h, c_o * k_w)
+    U, sigma, V = torch.linalg.svd(matrix, full_matrices=False)
+    rank = int((sigma > ROUNDING * sigma[0]).sum())
+    root = sigma[:rank].sqrt()
+    W1 = (U[:, :rank] * root).T.reshape(rank, c_i, k_h, 1)
+    W2 = (root[:, None] * V[:rank]).reshape(rank, c_o, 1, k_w)
+    return W1, W2.transpose(0, 1)
+
+
 def _real_factors(k: Taps) -> tuple[list[Taps], list[Taps]]:
     """Split a kernel, constant term first, into factors of two and of three taps.
 
@@ -317,6 +356,53 @@ have an odd degree, which needs one
         tries.append(_refine(taps, *tries[-1]))
     a, b = min(tries, key=lambda factors: _error(taps, *factors))
     return torch.from_numpy(a), torch.from_numpy(b * largest)
+
+
+def corr2d_strips(
+    X: Num[Tensor, "h w"], K: Num[Tensor, "k_h k_w"], delta: int
+) -> tuple[Num[Tensor, "o_h o_w"], int]:
+    """Cross-correlate in horizontal strips, and count the pixels that are read.
+
+    For `delta` rows of the output, one strip of ``delta + k_h - 1`` rows of the input
+    is walked from left to right. Only its last k_w columns are held in fast memory, so
+    each pixel of the strip is read once.
+
+    Args:
+        X: the input, any dtype.
+        K: the kernel.
+        delta: rows of the output per strip; the last strip may have fewer.
+
+    Returns:
+        The output, o_h = h - k_h + 1 by o_w = w - k_w + 1, and the number of reads.
+
+    Raises:
+        ValueError: if an argument is not 2-D, the kernel is larger than the input, or
+            `delta` below 1.
+
+    Source: D2L edition 1.0, section 7.4, exercise 7.4.6.
+
+    >>> X, K = torch.arange(12).reshape(4, 3), torch.tensor([[1], [1]])
+    >>> [corr2d_strips(X, K, delta)[1] for delta in (1, 3)]
+    [18, 12]
+    """
+    require_layout("X", X, "h w")
+    require_layout("K", K, "k_h k_w")
+    if delta < 1:
+        raise ValueError(f"delta is {delta}, but must be at least 1")
+    k_h, k_w = K.shape
+    o_h, _ = conv_output_shape((X.shape[0], X.shape[1]), (k_h, k_w))
+    strips, reads = [], 0
+    for top in range(0, o_h, delta):
+        rows = X[top : min(top + delta, o_h) + k_h - 1]
+        window: list[Tensor] = []
+        outputs = []
+        for column in rows.T:
+            reads += len(column)
+            window = [*window, column][-k_w:]
+            if len(window) == k_w:
+                outputs.append(corr2d(torch.stack(window, dim=1), K))
+        strips.append(torch.cat(outputs, dim=1))
+    return torch.cat(strips), reads
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ from solutions.channels import (
     corr2d_multi_in,
     corr2d_multi_in_out,
     corr2d_multi_in_out_1x1,
+    corr2d_strips,
     factor_kernel_1d,
+    split_by_axis,
 )
 from solutions.reproducibility import generator
 
@@ -147,6 +149,67 @@ def test_composition_refuses(W1, b1, W2, b2, stride, message):
     biases = [None if b is None else torch.zeros(b) for b in (b1, b2)]
     with pytest.raises(ValueError, match=message):
         compose_convs(torch.zeros(W1), biases[0], torch.zeros(W2), biases[1], stride)
+
+
+# Columns, then rows
+
+
+@given(c=pairs(1, 3), k=pairs(1, 4), rank=st.integers(1, 3), seed=st.integers(0, 99))
+def test_split_by_axis_has_the_fewest_channels(c, k, rank, seed):
+    rows, columns = c[0] * k[0], c[1] * k[1]
+    matrix = integers(rows, rank, seed=seed) @ integers(rank, columns, seed=seed + 1)
+    W = matrix.reshape(c[0], k[0], c[1], k[1]).permute(2, 0, 1, 3)
+    fewest = sympy.Matrix(matrix.long().tolist()).rank()
+    assume(fewest > 0)
+    W1, W2 = split_by_axis(W)
+    assert W1.shape == (fewest, c[0], k[0], 1) and W2.shape == (c[1], fewest, 1, k[1])
+    X = integers(2, c[0], 6, 7, seed=seed + 2)
+    Y = F.conv2d(F.conv2d(X, W1), W2)
+    torch.testing.assert_close(Y, F.conv2d(X, W), rtol=0, atol=1e-7)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("W", "message"),
+    [
+        (torch.ones(3, 3), r"W has shape \(3, 3\)"),
+        (torch.zeros(1, 1, 2, 2), "not zero"),
+        (torch.full((1, 1, 2, 2), float("nan")), "finite"),
+        (torch.ones(1, 1, 2, 2) * 1j, "real"),
+    ],
+)
+def test_split_by_axis_refuses(W, message):
+    with pytest.raises(ValueError, match=message):
+        split_by_axis(W)
+
+
+# Strips
+
+
+@given(n=pairs(1, 8), k=pairs(1, 4), delta=st.integers(1, 9))
+def test_strips_are_corr2d_and_read_each_row_as_often_as_strips_hold_it(n, k, delta):
+    assume(k[0] <= n[0] and k[1] <= n[1])
+    X, K = integers(*n), integers(*k, seed=1)
+    Y, reads = corr2d_strips(X, K, delta)
+    assert torch.equal(Y, F.conv2d(X[None, None], K[None, None])[0, 0])
+    tops = range(0, n[0] - k[0] + 1, delta)
+    held = [range(top, min(top + delta + k[0] - 1, n[0])) for top in tops]
+    assert reads == n[1] * sum(map(len, held))
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("X", "K", "delta", "message"),
+    [
+        ((4, 4), (2, 2), 0, "delta is 0"),
+        ((1, 4, 4), (2, 2), 1, r"X has shape \(1, 4, 4\)"),
+        ((4, 4), (2,), 1, r"K has shape \(2,\)"),
+        ((4, 4), (5, 1), 1, "padded input has only"),
+    ],
+)
+def test_strips_refuse(X, K, delta, message):
+    with pytest.raises(ValueError, match=message):
+        corr2d_strips(torch.zeros(X), torch.zeros(K), delta)
 
 
 # Factors
