@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh lint bench lock clean environment
+.PHONY: help book pdf test test-site data lab refresh colab lint bench lock clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -48,6 +48,9 @@ lab: environment ## open the notebooks in JupyterLab
 
 refresh: environment data ## execute the notebooks and rewrite their stored outputs
 	@$(RUN) -m tools.refresh
+
+colab: environment ## set the notebooks up for Colab, by the address in _config.yml
+	@$(RUN) -m tools.colab
 
 lint: environment ## check style, types, spelling and the notebooks' form
 	@.venv/bin/ruff check .

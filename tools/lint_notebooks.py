@@ -93,6 +93,11 @@ def numbered(cells: Any, kind: str) -> list[tuple[int, Any]]:
     return [(n, c) for n, c in enumerate(cells, start=1) if c.cell_type == kind]
 
 
+def own_code(cells: Any) -> list[tuple[int, Any]]:
+    """Return the code cells, each with its number, but not the one of `tools.colab`."""
+    return [(n, c) for n, c in numbered(cells, "code") if "colab" not in _tags(c)]
+
+
 def notebook_faults(notebook: Any) -> Iterator[Finding]:
     """Find a wrong kernel or metadata of the whole notebook."""
     metadata = notebook.metadata
@@ -136,7 +141,7 @@ def picture_faults(cells: Any) -> Iterator[Finding]:
 
 def size_faults(cells: Any) -> Iterator[Finding]:
     """Find code cells that are too long (the first, of imports, may be) or too wide."""
-    for i, (number, cell) in enumerate(numbered(cells, "code")):
+    for i, (number, cell) in enumerate(own_code(cells)):
         lines = cell.source.splitlines()
         if i > 0 and len(lines) > MAX_LINES:
             yield number, f"has {len(lines)} lines, more than {MAX_LINES}"
@@ -163,7 +168,7 @@ def _tags(cell: Any) -> list[str]:
 
 def opening_faults(cells: Any) -> Iterator[Finding]:
     """Check that the code begins with imports only, then with `make_deterministic`."""
-    code = [(number, parse(cell)) for number, cell in numbered(cells, "code")]
+    code = [(number, parse(cell)) for number, cell in own_code(cells)]
     for number, tree in code:
         if tree is None:
             yield number, "is no plain Python"

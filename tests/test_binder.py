@@ -1,0 +1,38 @@
+"""The set-up on Binder, with pip replaced by a script that writes down its arguments."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_binder_installs_what_the_lock_pins(tmp_path):
+    called, pins = tmp_path / "called", tmp_path / "pins"
+    for name in ("pip", "python"):
+        script = tmp_path / name
+        script.write_text(
+            "#!/bin/bash\n"
+            f'echo {name} "$@" >> {called}\n'
+            f'[[ {name} == python ]] || cp "$4" {pins}\n'  # the file of the constraints
+        )
+        script.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    subprocess.run(
+        [ROOT / ".binder" / "postBuild"],
+        check=True,
+        cwd=ROOT,
+        env={"PATH": path, "TMPDIR": str(tmp_path)},
+    )
+    torch, rest, data = called.read_text().splitlines()
+    assert "whl/cpu torch torchvision" in torch
+    assert "--editable ." in rest
+    assert data == "python -m solutions.data"
+    locked = re.findall(
+        r"^(\S+==[^\s;]+)", (ROOT / "requirements.lock").read_text(), re.M
+    )
+    assert pins.read_text().split() == locked
+    assert any(pin.startswith("torch==") for pin in locked)
+    runtime = (ROOT / ".binder" / "runtime.txt").read_text()
+    assert runtime == "python-3.11\n"
