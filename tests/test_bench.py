@@ -1,5 +1,8 @@
 """The benchmark's page, on a few images and without d2l's minutes."""
 
+import time
+from math import prod
+
 import pytest
 import torch
 
@@ -17,6 +20,9 @@ def few_images(monkeypatch):
     monkeypatch.setattr(bench, "peak_memory", lambda: 1234.0)
     monkeypatch.setattr(bench, "BATCH_SIZES", (16, 32))
     monkeypatch.setattr(bench, "NUM_SEEDS", (1, 2))
+    monkeypatch.setattr(bench, "NUM_BLOCKS", (1, 16))
+    monkeypatch.setattr(bench, "block_diagonal_seconds", lambda c, n, b: n / b**0.5)
+    monkeypatch.setattr(bench, "grouped_seconds", lambda c, n, b: n / b**0.25)
 
 
 def test_page_has_every_variant_and_setting(few_images, tmp_path):
@@ -27,6 +33,9 @@ def test_page_has_every_variant_and_setting(few_images, tmp_path):
     assert f"| {bench.AS_SHIPPED} " in page and "| 2.00 " in page and "1234 MB" in page
     for setting in ("batches of 16", "batches of 32", "1 at once", "2 at once"):
         assert setting in page
+    assert "1024 × 1024" in page
+    [row] = [line for line in page.splitlines() if line.startswith("| 16 ")]
+    assert row.split() == ["|", "16", "|", "4.0", "|", "2.0", "|"]
     assert (tmp_path / "benchmark.svg").read_text().startswith("<?xml")
 
 
@@ -34,6 +43,24 @@ def test_speeds_are_relative_to_d2l_as_shipped():
     table = bench.epoch_table({bench.AS_SHIPPED: 12.0, bench.ALONE: 3.0}, limit=1.2)
     rows = [[c.strip() for c in line.split("|")[2:5]] for line in table.splitlines()]
     assert rows[2:] == [["12.00", "1.0", "10%"], ["3.00", "4.0", "40%"]]
+
+
+def test_blocks_and_groups_are_the_same_product(monkeypatch):
+    done = []
+    monkeypatch.setattr(bench, "per_call", lambda work: done.append(work()) or 1.0)
+    monkeypatch.setattr(
+        torch, "rand", lambda *shape: torch.arange(prod(shape)).reshape(shape).double()
+    )
+    bench.block_diagonal_seconds(c=6, side=5, b=2)
+    bench.grouped_seconds(c=6, side=5, b=2)
+    product, layer = done
+    assert torch.equal(product.reshape(6, 25), layer.reshape(6, 25))
+
+
+def test_time_of_a_call_is_that_of_one(monkeypatch):
+    threads = torch.get_num_threads()
+    assert 0.01 <= bench.per_call(lambda: time.sleep(0.01)) < 0.1
+    assert torch.get_num_threads() == threads
 
 
 def test_working_folder_is_restored(monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from pathlib import Path
 import joblib
 import torch
 from tabulate import tabulate
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from solutions.data import ImageSet, cache_root, load
@@ -36,6 +38,9 @@ ROUNDS = 5
 SEEDS = (0, 1, 2)
 BATCH_SIZES = (64, 128, 256, 512, 1024)
 NUM_SEEDS = (1, 2, 3, 4, 6)
+NUM_BLOCKS = (1, 2, 4, 8, 16, 32, 64)
+NUM_CHANNELS = 1024
+SIDE = 32
 LENET = Recipe(LeNetSpec(), lr=0.9, num_epochs=1)
 CPU = torch.device("cpu")
 
@@ -78,6 +83,14 @@ One thread trains one model with batches of different sizes, or several seeds to
 ![Two panels. Above, examples per second over the batch size; below, examples per second and model over the number of seeds that train together.](benchmark.svg)
 
 {sweep}
+
+## A block-diagonal matrix of channels
+
+A matrix of {channels} × {channels} multiplies the {channels} channels of an image of {side} × {side} pixels, whole or cut down to $b$ blocks on its diagonal ({{ref}}`ex-7-4-7`), on one thread.
+With $b$ blocks there are $b$ times fewer multiplications.
+The table says how many times faster that is than the whole matrix, as a product of matrices and as a layer: {rounds} rounds again, and the median of each.
+
+{blocks}
 """  # noqa: E501
 
 
@@ -226,6 +239,54 @@ def throughput(train_set: ImageSet, num_seeds: int, batch_size: int) -> float:
     return num_seeds * len(some) / seconds
 
 
+def per_call(work: Callable[[], object]) -> float:
+    """Return how long a short piece of work takes on one thread, in seconds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    timer = timeit.Timer(work)
+    calls, _ = timer.autorange()  # as many as take a fifth of a second
+    seconds = min(timer.repeat(3, calls)) / calls
+    torch.set_num_threads(threads)
+    return seconds
+
+
+def block_diagonal_seconds(c: int, side: int, b: int) -> float:
+    """Time the product of b diagonal blocks with c channels of side × side pixels.
+
+    >>> block_diagonal_seconds(c=6, side=5, b=2) > 0
+    True
+    """
+    blocks, X = torch.rand(b, c // b, c // b), torch.rand(b, c // b, side * side)
+    return per_call(lambda: torch.bmm(blocks, X))
+
+
+def grouped_seconds(c: int, side: int, b: int) -> float:
+    """Time the same as a 1×1 convolution with b groups.
+
+    >>> grouped_seconds(c=6, side=5, b=2) > 0
+    True
+    """
+    K, X = torch.rand(c, c // b, 1, 1), torch.rand(1, c, side, side)
+    return per_call(lambda: F.conv2d(X, K, groups=b))
+
+
+def block_table(rounds: int) -> str:
+    """Measure products with more and more blocks; return the table in Markdown."""
+    ways = {"product": block_diagonal_seconds, "layer": grouped_seconds}
+    variants = {
+        f"{way} {b}": partial(time_it, NUM_CHANNELS, SIDE, b)
+        for b in NUM_BLOCKS
+        for way, time_it in ways.items()
+    }
+    seconds = interleaved(variants, rounds)
+    rows = [
+        [b, *(f"{seconds[f'{way} 1'] / seconds[f'{way} {b}']:.1f}" for way in ways)]
+        for b in NUM_BLOCKS
+    ]
+    heads = ["times fewer multiplications", "`torch.bmm`", "`F.conv2d(groups=b)`"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
 def machine() -> str:
     """Describe the processor, without its name on the network."""
     cores = joblib.cpu_count()
@@ -264,6 +325,9 @@ def write_page(folder: Path, rounds: int) -> None:
             tablefmt="github",
             disable_numparse=True,
         ),
+        channels=NUM_CHANNELS,
+        side=SIDE,
+        blocks=block_table(rounds),
     )
     figure = throughput_panels(
         dict(zip(BATCH_SIZES, (speeds[name] for name in by_batch), strict=True)),
