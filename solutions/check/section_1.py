@@ -1,0 +1,472 @@
+"""Questions of section 6.1, from fully connected layers to convolutions.
+
+Belongs here: what is asked, what is right, which mistakes are known. Does not belong
+here: our solutions (`solutions.why_conv`), which must stay unseen and untrusted.
+"""
+
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from solutions.check.inputs import Draw, distinct, image, upto
+from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
+from solutions.sandbox import Call
+
+NO_CONVOLUTION = dict.fromkeys(
+    ("conv1d", "conv2d", "conv3d"),
+    "the exercise asks for the layer without a convolution",
+)
+
+
+def _pixelwise(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
+    """Apply a 1×1 convolution to channels-last X."""
+    Y = F.conv2d(X.permute(2, 0, 1), V.T[:, :, None, None], u)
+    return Y.permute(1, 2, 0)
+
+
+@st.composite
+def _pixel_layers(draw: Draw) -> tuple[Tensor, ...]:
+    """Generate X (h, w, c_i), V (c_i, c_o), u (c_o)."""
+    h, w, c_i, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 3), upto(draw, 3)
+    return image(draw, h, w, c_i), image(draw, c_i, c_o), image(draw, c_o)
+
+
+def _sequence_layer(
+    X: Tensor, V: Tensor, u: Tensor, past: int, future: int, flip: bool = False
+) -> Tensor:
+    """Apply a 1-D convolution to (t, c_i), with so many zeros at the two ends."""
+    W = V.permute(2, 1, 0)
+    W = W.flip(2) if flip else W
+    padded = F.pad(X.T[None], (past, future))
+    return F.conv1d(padded, W, u)[0].T
+
+
+def _centred(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
+    """See as far into the past as into the future."""
+    return _sequence_layer(X, V, u, len(V) // 2, len(V) // 2)
+
+
+def _causal(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
+    """See the past only."""
+    return _sequence_layer(X, V, u, len(V) - 1, 0)
+
+
+@st.composite
+def _sequence_layers(draw: Draw, odd: bool) -> tuple[Tensor, ...]:
+    """Generate X (t, c_i), V (taps, c_i, c_o), u (c_o)."""
+    taps = 2 * upto(draw, 2, 0) + 1 if odd else upto(draw, 4)
+    t, c_i, c_o = upto(draw, 5), upto(draw, 2), upto(draw, 2)
+    return image(draw, t, c_i), image(draw, taps, c_i, c_o), image(draw, c_o)
+
+
+def _sequence_examples(*taps: int) -> tuple[tuple[Tensor, ...], ...]:
+    """Return inputs whose numbers are all different."""
+    return tuple(
+        (distinct(t, c_i), distinct(k, c_i, c_o, seed=1), distinct(c_o, seed=2))
+        for k in taps
+        for t, c_i, c_o in ((1, 1, 1), (5, 1, 1), (4, 2, 3))
+    )
+
+
+def _features(E: Tensor, V: Tensor, u: Tensor) -> Tensor:
+    """Convolve over words, the embedding's numbers as channels; take the maximum."""
+    return F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].amax(1)
+
+
+@st.composite
+def _texts(draw: Draw) -> tuple[Tensor, ...]:
+    """Generate E (words, e), V (k, e, c_o), u (c_o)."""
+    k, e, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 2)
+    words = k + upto(draw, 3, 0)
+    return image(draw, words, e), image(draw, k, e, c_o), image(draw, c_o)
+
+
+def _size_after(n: int, k: int, layers: int) -> int:
+    """Measure the width after some layers without padding."""
+    X = torch.zeros(1, 1, n)
+    for _ in range(layers):
+        X = F.conv1d(X, torch.zeros(1, 1, k))
+    return X.shape[2]
+
+
+def _uses(n: int, k: int, i: int) -> int:
+    """Count the windows that see pixel i, by sending a one back from each window."""
+    windows = torch.ones(1, 1, n - k + 1)
+    return int(F.conv_transpose1d(windows, torch.ones(1, 1, k))[0, 0, i])
+
+
+@st.composite
+def _stacks(draw: Draw) -> tuple[int, int, int]:
+    """Generate n, k and a number of layers that leave at least one pixel."""
+    k, layers = upto(draw, 5), upto(draw, 4, 0)
+    return layers * (k - 1) + upto(draw, 9), k, layers
+
+
+@st.composite
+def _pixels(draw: Draw) -> tuple[int, int, int]:
+    """Generate n, k ≤ n and a pixel."""
+    k = upto(draw, 4)
+    n = k + upto(draw, 6, 0)
+    return n, k, upto(draw, n - 1, 0)
+
+
+def _reach(k: int, dilations: tuple[int, ...]) -> int:
+    """Measure how many words one output sees, from its gradient."""
+    span = 1 + 2 * sum(dilations) * k
+    X = torch.zeros(1, 1, span, dtype=torch.float64, requires_grad=True)
+    Y: Tensor = X
+    for d in dilations:
+        Y = F.conv1d(Y, torch.ones(1, 1, k, dtype=torch.float64), dilation=d)
+    Y[0, 0, 0].backward()
+    assert X.grad is not None
+    return int(X.grad.nonzero()[-1, 2]) + 1
+
+
+def _full(f: Tensor, g: Tensor) -> Tensor:
+    """Convolve in full, by sending each value of f out through g."""
+    return F.conv_transpose2d(f[None, None], g[None, None])[0, 0]
+
+
+def _correlate(f: Tensor, g: Tensor) -> Tensor:
+    """Cross-correlate in full: like `_full`, but g is not flipped."""
+    return _full(f, g.flip(0, 1))
+
+
+@st.composite
+def _arrays(draw: Draw) -> tuple[Tensor, Tensor]:
+    """Generate two small matrices."""
+    sizes = [upto(draw, 3) for _ in range(4)]
+    return image(draw, *sizes[:2]), image(draw, *sizes[2:])
+
+
+def _labels_of_shifts(function: Call) -> list[list[object]]:
+    """Label every cyclic shift of some images; this runs in the sandbox."""
+    dot = torch.zeros(6, 6)
+    dot[1, 1] = 1
+    half = torch.zeros(6, 6)
+    half[:, :3] = 1
+    images = [dot, half, half.T.contiguous(), distinct(6, 6), distinct(6, 6).sigmoid()]
+    found = []
+    for X in images:
+        shifts = [X.roll((i, j), (0, 1)) for i in range(6) for j in range(6)]
+        labels = [function(shifted) for shifted in shifts]
+        found.append([x.item() if isinstance(x, Tensor) else x for x in labels])
+    return found
+
+
+def _judge_labels(_: tuple[Any, ...], labels: Any) -> str | None:
+    """Some image must get another label when it is shifted."""
+    found = [label for one in labels for label in one]
+    if not all(isinstance(label, (bool, int, str)) for label in found):
+        return "A label must be an int, a bool or a text."
+    if any(len(set(one)) > 1 for one in labels):
+        return None
+    if len(set(found)) == 1:
+        return "Every image that was tried has the same label."
+    return (
+        "No cyclic shift of any image that was tried changes its label.\n"
+        "Hint: let the label say where something is."
+    )
+
+
+def _judge_pair(pair: Any) -> Verdict:
+    """Check two sequences whose cross-correlations differ in the two orders."""
+    try:
+        f, g = (torch.as_tensor(x, dtype=torch.float64).reshape(1, -1) for x in pair)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError("should be a pair of sequences of numbers (f, g)") from None
+    one, other = _correlate(f, g), _correlate(g, f)
+    if not torch.equal(one, other):
+        return Verdict(
+            True, "The cross-correlations differ, and one is the other reversed."
+        )
+    return Verdict(False, "Both orders give the same cross-correlation.")
+
+
+QUESTIONS = (
+    FunctionQuestion(
+        "6.1.1",
+        "",
+        "H (h, w, c_o), the layer with Δ = 0, for X (h, w, c_i), V (c_i, c_o), u (c_o)",
+        parameters=("X", "V", "u"),
+        examples=[
+            (distinct(h, w, c_i), distinct(c_i, c_o, seed=1), distinct(c_o, seed=2))
+            for h, w, c_i, c_o in (
+                (1, 1, 1, 1),
+                (1, 1, 2, 3),
+                (2, 3, 2, 2),
+                (3, 2, 3, 2),
+            )
+        ],
+        inputs=_pixel_layers(),
+        oracle=_pixelwise,
+        mistakes=(
+            Mistake("the bias is missing.", lambda X, V, u: _pixelwise(X, V, 0 * u)),
+            Mistake(
+                "an output must see all input channels, not only its own.",
+                lambda X, V, u: X * V.diagonal() + u,
+            ),
+            Mistake(
+                "the indices of V are exchanged: V[c, d] leads from c to d.",
+                lambda X, V, u: _pixelwise(X, V.T, u),
+            ),
+            Mistake(
+                "the window is one pixel, not the whole image.",
+                lambda X, V, u: _pixelwise(X.sum((0, 1), keepdim=True), V, u),
+            ),
+            Mistake(
+                "the window is one pixel, not the whole image.",
+                lambda X, V, u: _pixelwise(
+                    X.sum((0, 1), keepdim=True).expand_as(X), V, u
+                ),
+            ),
+            Mistake(
+                "the layer itself has no activation function.",
+                lambda X, V, u: _pixelwise(X, V, u).relu(),
+            ),
+        ),
+        forbidden=NO_CONVOLUTION,
+    ),
+    FunctionQuestion(
+        "6.1.1",
+        "parameters",
+        "the number of weights and biases of the layer with Δ = 0",
+        parameters=("h", "w", "c_i", "c_o"),
+        examples=[(1, 1, 1, 1), (5, 7, 3, 4), (5, 7, 4, 3)],
+        inputs=st.tuples(*[st.integers(1, 9)] * 4),
+        oracle=lambda h, w, c_i, c_o: sum(
+            p.numel() for p in nn.Conv2d(c_i, c_o, 1).parameters()
+        ),
+        mistakes=(
+            Mistake("the bias is missing.", lambda h, w, c_i, c_o: c_i * c_o),
+            Mistake(
+                "the pixels share their weights.",
+                lambda h, w, c_i, c_o: h * w * c_i * c_o + c_o,
+            ),
+            Mistake(
+                "the pixels share their weights, and do not see each other.",
+                lambda h, w, c_i, c_o: (h * w) ** 2 * c_i * c_o + h * w * c_o,
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.2",
+        "label",
+        "an int, the label of a 6×6 image X, by a rule for which translation "
+        "invariance is wrong",
+        parameters=("X",),
+        examples=[()],
+        judge=_judge_labels,
+        call=_labels_of_shifts,
+    ),
+    FunctionQuestion(
+        "6.1.3",
+        "size",
+        "the width that is left of n pixels after some layers of k taps, no padding",
+        parameters=("n", "k", "layers"),
+        examples=[(5, 3, 1), (9, 3, 2), (240, 5, 10), (7, 1, 3), (6, 2, 0)],
+        inputs=_stacks(),
+        oracle=_size_after,
+        mistakes=(
+            Mistake(
+                "each layer loses k - 1 pixels, not k.",
+                lambda n, k, layers: n - layers * k,
+            ),
+            Mistake("every layer loses pixels.", lambda n, k, layers: n - k + 1),
+            Mistake(
+                "pixels are lost at both ends.",
+                lambda n, k, layers: n - layers * (k // 2),
+            ),
+            Mistake("without padding, something is lost.", lambda n, k, layers: n),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.3",
+        "uses",
+        "how many windows see pixel i of n (from 0); k taps, stride 1, no padding",
+        parameters=("n", "k", "i"),
+        examples=[(5, 3, i) for i in range(5)] + [(4, 4, 0), (6, 4, 2), (6, 1, 0)],
+        inputs=_pixels(),
+        oracle=_uses,
+        mistakes=(
+            Mistake("pixels near the border are used less.", lambda n, k, i: k),
+            Mistake(
+                "the last pixels are used as little as the first.",
+                lambda n, k, i: min(i + 1, k),
+            ),
+            Mistake(
+                "the first pixel is number 0.",
+                lambda n, k, i: min(i, k, n - k + 1, n - i + 1),
+            ),
+            Mistake(
+                "there are only n - k + 1 windows.",
+                lambda n, k, i: min(i + 1, k, n - i),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.4",
+        "",
+        "H (t, c_o), the layer for sound X (t, c_i), V (2Δ+1, c_i, c_o), u (c_o), "
+        "zeros outside",
+        parameters=("X", "V", "u"),
+        examples=_sequence_examples(1, 3, 5),
+        inputs=_sequence_layers(odd=True),
+        oracle=_centred,
+        mistakes=(
+            Mistake("the bias is missing.", lambda X, V, u: _centred(X, V, 0 * u)),
+            Mistake(
+                "the kernel is flipped: V[0] belongs to the earliest step.",
+                lambda X, V, u: _centred(X, V.flip(0), u),
+            ),
+            Mistake("this layer sees only the past.", _causal),
+            Mistake(
+                "the border is missing: H is as long as X.",
+                lambda X, V, u: _sequence_layer(X, V, u, 0, 0),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.4",
+        "causal",
+        "H (t, c_o), the layer that sees no later step, for V (Δ+1, c_i, c_o)",
+        parameters=("X", "V", "u"),
+        examples=_sequence_examples(1, 2, 3),
+        inputs=_sequence_layers(odd=False),
+        oracle=_causal,
+        mistakes=(
+            Mistake("the bias is missing.", lambda X, V, u: _causal(X, V, 0 * u)),
+            Mistake(
+                "the kernel is flipped: V[0] belongs to the earliest step.",
+                lambda X, V, u: _causal(X, V.flip(0), u),
+            ),
+            Mistake(
+                "it looks into the future.",
+                lambda X, V, u: _sequence_layer(X, V, u, 0, len(V) - 1),
+            ),
+            Mistake(
+                "it looks into the future by half of the window.",
+                lambda X, V, u: _sequence_layer(
+                    X, V, u, (len(V) - 1) // 2, len(V) // 2
+                ),
+            ),
+            Mistake(
+                "it looks into the future by half of the window.",
+                lambda X, V, u: _sequence_layer(
+                    X, V, u, len(V) // 2, (len(V) - 1) // 2
+                ),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.5",
+        "",
+        "the maxima over all positions (c_o,) of a layer for text: E (words, e), "
+        "V (k, e, c_o), u (c_o), no padding",
+        parameters=("E", "V", "u"),
+        examples=[
+            (distinct(n, e), distinct(k, e, c_o, seed=1), distinct(c_o, seed=2))
+            for n, k, e, c_o in (
+                (1, 1, 1, 1),
+                (4, 2, 3, 1),
+                (5, 3, 2, 2),
+                (3, 3, 3, 3),
+            )
+        ],
+        inputs=_texts(),
+        oracle=_features,
+        mistakes=(
+            Mistake("the bias is missing.", lambda E, V, u: _features(E, V, 0 * u)),
+            Mistake(
+                "the kernel is flipped: V[0] belongs to the earliest word.",
+                lambda E, V, u: _features(E, V.flip(0), u),
+            ),
+            Mistake(
+                "this is the mean over the positions, not the maximum.",
+                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].mean(1),
+            ),
+            Mistake(
+                "the numbers of an embedding are channels: slide over words only.",
+                lambda E, V, u: torch.stack(
+                    [
+                        F.conv2d(
+                            F.pad(E, (E.shape[1] // 2,) * 2)[None, None],
+                            V[:, :, d][None, None],
+                        ).amax()
+                        + u[d]
+                        for d in range(len(u))
+                    ]
+                ),
+            ),
+            Mistake(
+                "this is not the maximum yet: one number per output channel.",
+                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].T,
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.5",
+        "reach",
+        "how many words one output depends on, after layers of k taps with these "
+        "dilations (a tuple)",
+        parameters=("k", "dilations"),
+        examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,))],
+        inputs=st.tuples(
+            st.integers(1, 4), st.lists(st.integers(1, 4), max_size=4).map(tuple)
+        ),
+        oracle=_reach,
+        mistakes=(
+            Mistake("the dilation is missing.", lambda k, ds: 1 + len(ds) * (k - 1)),
+            Mistake(
+                "the output's own word is missing.", lambda k, ds: (k - 1) * sum(ds)
+            ),
+            Mistake("neighbouring windows overlap.", lambda k, ds: k ** len(ds)),
+            Mistake(
+                "a layer of k taps reaches k - 1 steps further, not k.",
+                lambda k, ds: 1 + k * sum(ds),
+            ),
+            Mistake(
+                "a layer reaches k - 1 steps in all, not on each side.",
+                lambda k, ds: 1 + 2 * (k - 1) * sum(ds),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.1.6",
+        "",
+        "f * g, the full convolution of two matrices, every overlap",
+        parameters=("f", "g"),
+        examples=[
+            (distinct(1, 1), distinct(1, 1, seed=1)),
+            (distinct(1, 3), distinct(1, 2, seed=1)),
+            (distinct(2, 3), distinct(3, 2, seed=1)),
+            (distinct(4, 3), distinct(2, 2, seed=1)),
+        ],
+        inputs=_arrays(),
+        oracle=_full,
+        mistakes=(
+            Mistake(
+                "the kernel is not flipped: this is the cross-correlation.", _correlate
+            ),
+            Mistake("the result is reversed.", lambda f, g: _full(f, g).flip(0, 1)),
+            Mistake(
+                "every overlap counts, also where g reaches over the border of f.",
+                lambda f, g: F.conv2d(f[None, None], g.flip(0, 1)[None, None])[0, 0],
+            ),
+            Mistake(
+                "every overlap counts, and the kernel is flipped.",
+                lambda f, g: F.conv2d(f[None, None], g[None, None])[0, 0],
+            ),
+        ),
+    ),
+    ValueQuestion(
+        "6.1.6",
+        "pair",
+        "a pair of sequences (f, g) that do not commute under full cross-correlation",
+        answer="([...], [...])",
+        judge=_judge_pair,
+    ),
+)

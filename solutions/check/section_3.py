@@ -1,0 +1,391 @@
+"""Questions of section 6.3, padding and stride.
+
+Belongs here: what is asked, what is right, which mistakes are known. Does not belong
+here: our solutions (`solutions.padding_stride`), which must stay unseen and untrusted.
+"""
+
+from math import ceil, prod
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from solutions.check.inputs import Draw, axes, axis_settings, upto
+from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
+from solutions.check.result import shown
+
+PADDING_ONCE = "padding is counted once, but it is added on both sides."
+ROUNDED_UP = "a window that does not fit any more is left out: round down."
+NO_ONE = "the first position is missing: n - k steps of one pixel are n - k + 1 places."
+
+
+def positions(n: int, k: int, p: int, s: int) -> int:
+    """Measure how many outputs PyTorch gives on one axis."""
+    return F.conv1d(
+        torch.zeros(1, 1, n), torch.zeros(1, 1, k), stride=s, padding=p
+    ).shape[2]
+
+
+def _total(n: int, k: int, p: int, s: int) -> int:
+    """Take the padding as the total of both sides."""
+    return (n - k + p) // s + 1
+
+
+AXIS_MISTAKES = (
+    Mistake(PADDING_ONCE, _total),
+    Mistake(PADDING_ONCE, lambda n, k, p, s: (n - k + p + s) // s),
+    Mistake(ROUNDED_UP, lambda n, k, p, s: ceil((n - k + 2 * p) / s) + 1),
+    Mistake(
+        "positions are whole: round down.", lambda n, k, p, s: (n - k + 2 * p) / s + 1
+    ),
+    Mistake(NO_ONE, lambda n, k, p, s: (n - k + 2 * p) // s),
+    Mistake(
+        "padding makes the input larger, not smaller.",
+        lambda n, k, p, s: (n - k - 2 * p) // s + 1,
+    ),
+    Mistake("the stride is missing.", lambda n, k, p, s: n - k + 2 * p + 1),
+    Mistake("the padding is missing.", lambda n, k, p, s: (n - k) // s + 1),
+    Mistake(
+        "divide before you add the first position.",
+        lambda n, k, p, s: (n - k + 2 * p + 1) // s,
+    ),
+)
+
+
+@st.composite
+def _planes(draw: Draw) -> tuple[int, ...]:
+    """Generate h, w, k_h, k_w, p_h, p_w, s_h, s_w."""
+    vertical, horizontal = draw(axis_settings()), draw(axis_settings())
+    return tuple(x for pair in zip(vertical, horizontal, strict=True) for x in pair)
+
+
+PLANES = [
+    (8, 8, 3, 5, 0, 1, 3, 4),
+    (8, 8, 1, 2, 2, 3, 1, 1),
+    (8, 8, 2, 3, 1, 2, 1, 1),
+] + [
+    (a[0], b[0], a[1], b[1], a[2], b[2], a[3], b[3])
+    for a, b in zip(axes(), list(axes())[::-1], strict=True)
+]
+
+
+def plane(rule: Any) -> Any:
+    """Apply a rule for one axis to both."""
+
+    def both(
+        h: int, w: int, kh: int, kw: int, ph: int, pw: int, sh: int, sw: int
+    ) -> Any:
+        return rule(h, kh, ph, sh), rule(w, kw, pw, sw)
+
+    return both
+
+
+def _judge_shape(value: Any) -> Verdict:
+    """Compare with the shape that the section's last example has."""
+    if isinstance(value, Tensor) and not value.is_meta:
+        value = value.tolist()
+    if not isinstance(value, (tuple, list)) or len(value) < 2:
+        raise TypeError("should be a pair (o_h, o_w)")
+    layer = nn.Conv2d(1, 1, kernel_size=(3, 5), padding=(0, 1), stride=(3, 4))
+    with torch.no_grad():
+        right = tuple(layer(torch.zeros(1, 1, 8, 8)).shape)
+    shape = tuple(value)
+    if shape == right[2:]:
+        return Verdict(True)
+    text = f"The output does not have the shape {shown(shape)}."
+    if shape == right:
+        return Verdict(False, f"{text}\nHint: only height and width are asked for.")
+    if shape == (ceil(8 / 3), ceil(9 / 4)) or shape == (3, 3):
+        return Verdict(False, f"{text}\nHint: {ROUNDED_UP}")
+    if shape == right[2:][::-1]:
+        return Verdict(False, f"{text}\nHint: height comes first.")
+    return Verdict(False, text)
+
+
+def _setting(value: Any) -> tuple[int, int, int]:
+    """Read a triple of ints."""
+    is_triple = isinstance(value, (tuple, list)) and len(value) == 3
+    if not is_triple or not all(type(x) is int for x in value):
+        raise TypeError("should be three ints (kernel_size, padding, stride)")
+    return value[0], value[1], value[2]
+
+
+def _judge_setting(value: Any, wanted: Any, sizes: range, what: str) -> Verdict:
+    """Run a layer with the setting on inputs of many sizes."""
+    k, p, s = _setting(value)
+    if k < 1 or p < 0 or s < 1:
+        return Verdict(False, "A kernel size and a stride are at least 1, a padding 0.")
+    for n in sizes:
+        if n + 2 * p < k:
+            return Verdict(False, f"The window does not fit into {n} pixels.")
+        if (found := positions(n, k, p, s)) != wanted(n):
+            return Verdict(False, f"{n} pixels become {found}, which {what}.")
+    return Verdict(True)
+
+
+def _judge_same(value: Any) -> Verdict:
+    """The size must stay, whatever it is."""
+    verdict = _judge_setting(value, lambda n: n, range(8, 24), "is another size")
+    if verdict.right and tuple(value) == (1, 0, 1):
+        return Verdict(False, "A window of one pixel keeps every size: choose another.")
+    return verdict
+
+
+def _judge_halving(value: Any) -> Verdict:
+    """An even size must be halved."""
+    return _judge_setting(value, lambda n: n // 2, range(8, 24, 2), "is not the half")
+
+
+def _folded(f: int, rate: int) -> int:
+    """Find the frequency of a tone after every second sample was dropped."""
+    t = torch.arange(rate, dtype=torch.float64) / rate  # one second: bins of 1 Hz
+    tone = torch.cos(2 * torch.pi * f * t)[::2]
+    return int(torch.fft.rfft(tone).abs().argmax())
+
+
+@st.composite
+def _tones(draw: Draw) -> tuple[int, int]:
+    """Generate a frequency below half of a rate that is a multiple of 4."""
+    rate = 4 * (1 + upto(draw, 15))
+    return upto(draw, rate // 2 - 1), rate
+
+
+def _multiplications(c_i: int, c_o: int, h: int, w: int, k: int, s: int) -> int:
+    """Let PyTorch count the operations of a layer without padding and bias."""
+    with FlopCounterMode(display=False) as counter:
+        F.conv2d(
+            torch.empty(1, c_i, h, w, device="meta"),
+            torch.empty(c_o, c_i, k, k, device="meta"),
+            stride=s,
+        )
+    return counter.get_total_flops() // 2
+
+
+@st.composite
+def _layers(draw: Draw) -> tuple[int, ...]:
+    """Generate c_i, c_o, h, w, k, s."""
+    k = upto(draw, 5)
+    h, w = k + upto(draw, 9, 0), k + upto(draw, 9, 0)
+    return upto(draw, 4), upto(draw, 4), h, w, k, upto(draw, 5)
+
+
+def _places(h: int, w: int, k: int, s: int) -> int:
+    """Count the positions of a square window."""
+    return ((h - k) // s + 1) * ((w - k) // s + 1)
+
+
+def _field(kernels: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """Measure how many pixels one output depends on, from its gradient."""
+    span = 1
+    for k, s in zip(reversed(kernels), reversed(strides), strict=True):
+        span = (span - 1) * s + k
+    X = torch.zeros(1, 1, 2 * span, dtype=torch.float64, requires_grad=True)
+    Y: Tensor = X
+    for k, s in zip(kernels, strides, strict=True):
+        Y = F.conv1d(Y, torch.ones(1, 1, k, dtype=torch.float64), stride=s)
+    Y[0, 0, 0].backward()
+    assert X.grad is not None
+    return int(X.grad.nonzero()[-1, 2]) + 1
+
+
+@st.composite
+def _towers(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Generate kernel sizes and strides of up to four layers."""
+    layers = [(1 + upto(draw, 4, 0), upto(draw, 3)) for _ in range(upto(draw, 4))]
+    return tuple(k for k, _ in layers), tuple(s for _, s in layers)
+
+
+QUESTIONS = (
+    ValueQuestion(
+        "6.3.1",
+        "shape",
+        "the output shape (o_h, o_w) of the section's last example",
+        answer="(..., ...)",
+        judge=_judge_shape,
+    ),
+    FunctionQuestion(
+        "6.3.1",
+        "",
+        "the number of outputs on one axis: n pixels, window k, padding p on each "
+        "side, stride s",
+        parameters=("n", "k", "p", "s"),
+        examples=list(axes()),
+        inputs=axis_settings(),
+        oracle=positions,
+        mistakes=AXIS_MISTAKES,
+    ),
+    FunctionQuestion(
+        "6.3.2",
+        "",
+        "the output shape (o_h, o_w); the padding is per side",
+        parameters=("h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w"),
+        examples=PLANES,
+        inputs=_planes(),
+        oracle=plane(positions),
+        mistakes=(
+            *(Mistake(m.hint, plane(m.compute)) for m in AXIS_MISTAKES),
+            Mistake(
+                "height comes before width.",
+                lambda *a: plane(positions)(*a)[::-1],
+            ),
+        ),
+    ),
+    ValueQuestion(
+        "6.3.2",
+        "same",
+        "(kernel_size, padding, stride) of a layer that keeps every size, k > 1",
+        answer="(..., ..., ...)",
+        judge=_judge_same,
+    ),
+    ValueQuestion(
+        "6.3.2",
+        "halving",
+        "(kernel_size, padding, stride) of a layer that halves every even size",
+        answer="(..., ..., ...)",
+        judge=_judge_halving,
+    ),
+    FunctionQuestion(
+        "6.3.3",
+        "",
+        "the frequency in Hz at which a tone of f Hz is heard after stride 2, when "
+        "`rate` samples per second were taken before",
+        parameters=("f", "rate"),
+        examples=[(1, 64), (12, 64), (15, 64), (16, 64), (20, 64), (31, 64), (9, 20)],
+        inputs=_tones(),
+        oracle=_folded,
+        mistakes=(
+            Mistake(
+                "a tone above a quarter of the rate cannot stay where it is.",
+                lambda f, rate: f,
+            ),
+            Mistake(
+                "the samples are further apart, the tone is not played faster.",
+                lambda f, rate: 2 * f,
+            ),
+            Mistake(
+                "the samples are further apart, the tone is not played slower.",
+                lambda f, rate: f / 2,
+            ),
+            Mistake(
+                "a tone that is too high comes back from above, it does not vanish.",
+                lambda f, rate: min(f, rate // 4),
+            ),
+            Mistake(
+                "frequencies fold, they do not start again at 0.",
+                lambda f, rate: f % (rate // 4),
+            ),
+            Mistake(
+                "the new rate is rate / 2, so the highest tone is rate / 4.",
+                lambda f, rate: min(f, rate - f),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.3.4",
+        "multiplications",
+        "the number of multiplications of a k×k layer with stride s, no padding",
+        parameters=("c_i", "c_o", "h", "w", "k", "s"),
+        examples=[
+            (1, 1, 3, 3, 3, 1),
+            (1, 2, 5, 7, 3, 2),
+            (3, 16, 224, 224, 3, 4),
+            (2, 3, 6, 5, 2, 3),
+            (2, 1, 4, 6, 1, 2),
+        ],
+        inputs=_layers(),
+        oracle=_multiplications,
+        mistakes=(
+            Mistake(
+                "these are FLOPs: a multiplication and an addition are two.",
+                lambda c_i, c_o, h, w, k, s: 2 * _multiplications(c_i, c_o, h, w, k, s),
+            ),
+            Mistake(
+                "the stride is missing.",
+                lambda c_i, c_o, h, w, k, s: _multiplications(c_i, c_o, h, w, k, 1),
+            ),
+            Mistake(
+                "the stride counts on both axes.",
+                lambda c_i, c_o, h, w, k, s: (
+                    c_i * c_o * k * k * ((h - k) // s + 1) * (w - k + 1)
+                ),
+            ),
+            Mistake(
+                "the output is not exactly h / s pixels high.",
+                lambda c_i, c_o, h, w, k, s: c_i * c_o * k * k * (h // s) * (w // s),
+            ),
+            Mistake(
+                "every output channel looks at every input channel.",
+                lambda c_i, c_o, h, w, k, s: c_o * k * k * _places(h, w, k, s),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.3.4",
+        "parameters",
+        "the number of weights of a k×k layer with stride s, no bias",
+        parameters=("c_i", "c_o", "k", "s"),
+        examples=[(1, 1, 3, 1), (2, 3, 3, 2), (3, 2, 4, 4)],
+        inputs=st.tuples(*[st.integers(1, 6)] * 4),
+        oracle=lambda c_i, c_o, k, s: nn.Conv2d(
+            c_i, c_o, k, stride=s, bias=False
+        ).weight.numel(),
+        mistakes=(
+            Mistake(
+                "a stride does not change the weights.",
+                lambda c_i, c_o, k, s: c_i * c_o * k * k / s**2,
+            ),
+            Mistake(
+                "a stride does not change the weights.",
+                lambda c_i, c_o, k, s: c_i * c_o * k * k / s,
+            ),
+            Mistake(
+                "a stride does not change the weights.",
+                lambda c_i, c_o, k, s: c_i * c_o * k * k // s**2,
+            ),
+            Mistake(
+                "there are c_i times c_o kernels.", lambda c_i, c_o, k, s: c_o * k * k
+            ),
+            Mistake(
+                "there is no bias here.",
+                lambda c_i, c_o, k, s: c_i * c_o * k * k + c_o,
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.3.4",
+        "receptive_field",
+        "how many pixels (on one axis) one output of the last layer depends on; two "
+        "tuples, first layer first",
+        parameters=("kernel_sizes", "strides"),
+        examples=[
+            ((3,), (1,)),
+            ((3, 3), (1, 1)),
+            ((3, 3), (2, 2)),
+            ((5, 2, 5, 2), (1, 2, 1, 2)),
+            ((2, 3, 4), (3, 1, 2)),
+        ],
+        inputs=_towers(),
+        oracle=_field,
+        mistakes=(
+            Mistake(
+                "a stride makes the steps of all later layers larger.",
+                lambda ks, ss: 1 + sum(k - 1 for k in ks),
+            ),
+            Mistake(
+                "only the strides before a layer make its steps larger, not its own.",
+                lambda ks, ss: (
+                    1 + sum((k - 1) * prod(ss[: i + 1]) for i, k in enumerate(ks))
+                ),
+            ),
+            Mistake("neighbouring windows overlap.", lambda ks, ss: prod(ks)),
+            Mistake("neighbouring windows overlap.", lambda ks, ss: sum(ks)),
+            Mistake(
+                "the pixel under the first tap is missing.",
+                lambda ks, ss: sum((k - 1) * prod(ss[:i]) for i, k in enumerate(ks)),
+            ),
+        ),
+    ),
+)

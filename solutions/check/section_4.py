@@ -1,0 +1,736 @@
+"""Questions of section 6.4, many input and output channels.
+
+Belongs here: what is asked, what is right, which mistakes are known. Does not belong
+here: our solutions (`solutions.channels`), which must stay unseen and untrusted.
+"""
+
+from math import ceil
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from solutions.check.factoring import how_it_factors
+from solutions.check.inputs import (
+    Draw,
+    axis_settings,
+    convolutions,
+    distinct,
+    image,
+    upto,
+)
+from solutions.check.parts import (
+    FunctionQuestion,
+    Mistake,
+    ValueQuestion,
+    Verdict,
+    as_matrix,
+    as_number,
+)
+from solutions.check.section_2 import NO_CONVOLUTION, NO_PRODUCT, PRODUCTS, corr
+from solutions.check.section_3 import PADDING_ONCE, positions
+
+SIZES = ("c_i", "c_o", "h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w")
+MAX_SIDE = 5
+MAX_TAP = 10**6
+
+
+def _impulse(size: tuple[int, ...]) -> Tensor:
+    """Return an image, float64, with a one in the middle."""
+    X = torch.zeros(size, dtype=torch.float64)
+    X[tuple(n // 2 for n in size)] = 1
+    return X
+
+
+def _two_layers(K1: Tensor, K2: Tensor) -> Tensor:
+    """Find the kernel of both layers: what they make of one pixel, reversed."""
+    k = [a + b - 1 for a, b in zip(K1.shape, K2.shape, strict=True)]
+    X = _impulse((2 * k[0] - 1, 2 * k[1] - 1)).float()
+    return corr(corr(X, K1), K2).flip(0, 1)
+
+
+@st.composite
+def _two_kernels(draw: Draw) -> tuple[Tensor, Tensor]:
+    """Generate two kernels."""
+    sizes = [upto(draw, 3) for _ in range(4)]
+    return image(draw, *sizes[:2]), image(draw, *sizes[2:])
+
+
+def _layer(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the kernels and the bias of two layers in a row, from what they compute."""
+    k = [W1.shape[a] + W2.shape[a] - 1 for a in (2, 3)]
+    size = (2 * k[0] - 1, 2 * k[1] - 1)
+    channels = W1.shape[1]
+    X = torch.zeros(channels, channels, *size)
+    X[range(channels), range(channels), k[0] - 1, k[1] - 1] = 1
+    zero = torch.zeros(1, channels, *size)
+    b = F.conv2d(F.conv2d(zero, W1, b1), W2, b2)[0, :, 0, 0]
+    return F.conv2d(F.conv2d(X, W1), W2).flip(2, 3).transpose(0, 1), b
+
+
+@st.composite
+def _two_layer_inputs(draw: Draw) -> tuple[Tensor, ...]:
+    """Generate W1 (c_m, c_i, ...), b1, W2 (c_o, c_m, ...), b2."""
+    c_i, c_m, c_o = upto(draw, 2), upto(draw, 2), upto(draw, 2)
+    sizes = [upto(draw, 2) for _ in range(4)]
+    W1, b1 = image(draw, c_m, c_i, *sizes[:2]), image(draw, c_m)
+    return W1, b1, image(draw, c_o, c_m, *sizes[2:]), image(draw, c_o)
+
+
+def _two_layer_example(c_i: int, c_m: int, c_o: int, a: int, b: int) -> Any:
+    """Return an input whose numbers are all different."""
+    return (
+        distinct(c_m, c_i, a, b),
+        distinct(c_m, seed=1),
+        distinct(c_o, c_m, b, a, seed=2),
+        distinct(c_o, seed=3),
+    )
+
+
+def _judge_kernel(value: Any) -> Verdict:
+    """Accept a kernel that provably is no convolution of two smaller ones."""
+    kernel = as_matrix(value)
+    h, w = kernel.shape
+    if max(h, w) > MAX_SIDE:
+        return Verdict(False, f"Choose a kernel of at most {MAX_SIDE}×{MAX_SIDE} taps.")
+    whole = kernel.round()
+    if not torch.equal(kernel, whole) or kernel.abs().max() > MAX_TAP:
+        return Verdict(
+            False,
+            "Give the taps as whole numbers, so that the question can be decided "
+            "exactly: a common factor changes nothing.",
+        )
+    if h * w < 3 or not kernel.any():
+        return Verdict(
+            False, "Choose a kernel with at least three taps, and not only zeros."
+        )
+    reason = how_it_factors([[int(tap) for tap in row] for row in whole.tolist()])
+    if reason is None:
+        return Verdict(True, "No two real kernels of more than one tap give it.")
+    return Verdict(False, f"This one can be written as two: {reason}.")
+
+
+def _flops(
+    c_i: int, c_o: int, size: tuple[int, int], k: Any, p: Any, s: Any, backward: bool
+) -> int:
+    """Let PyTorch count the operations of a layer without bias."""
+    X = torch.empty(1, c_i, *size, device="meta", requires_grad=backward)
+    W = torch.empty(c_o, c_i, *k, device="meta", requires_grad=backward)
+    with FlopCounterMode(display=False) as counter:
+        Y = F.conv2d(X, W, stride=s, padding=p)
+        if backward:
+            Y.sum().backward()
+    return counter.get_total_flops()
+
+
+def multiplications(
+    c_i: int,
+    c_o: int,
+    h: int,
+    w: int,
+    kh: int,
+    kw: int,
+    ph: int,
+    pw: int,
+    sh: int,
+    sw: int,
+) -> int:
+    """Count the products of one sample; PyTorch counts two operations for each."""
+    return _flops(c_i, c_o, (h, w), (kh, kw), (ph, pw), (sh, sw), False) // 2
+
+
+def _outputs(
+    c_i: int,
+    c_o: int,
+    h: int,
+    w: int,
+    kh: int,
+    kw: int,
+    ph: int,
+    pw: int,
+    sh: int,
+    sw: int,
+) -> int:
+    """Count the numbers of the output."""
+    return c_o * positions(h, kh, ph, sh) * positions(w, kw, pw, sw)
+
+
+def _additions(*sizes: int) -> int:
+    """A sum of m products takes m - 1 additions."""
+    return multiplications(*sizes) - _outputs(*sizes)
+
+
+def _saved(
+    c_i: int,
+    c_o: int,
+    h: int,
+    w: int,
+    kh: int,
+    kw: int,
+    ph: int,
+    pw: int,
+    sh: int,
+    sw: int,
+) -> int:
+    """Count the numbers that autograd keeps."""
+    kept: list[int] = []
+    X = torch.zeros(1, c_i, h, w, requires_grad=True)
+    W = torch.zeros(c_o, c_i, kh, kw, requires_grad=True)
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor.numel())
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        F.conv2d(X, W, stride=(sh, sw), padding=(ph, pw))
+    return sum(kept)
+
+
+def _memory(*sizes: int) -> int:
+    """Count the numbers of input, kernels and output."""
+    c_i, c_o, h, w, kh, kw, *_ = sizes
+    X, W = torch.empty(c_i, h, w), torch.empty(c_o, c_i, kh, kw)
+    return X.numel() + W.numel() + _outputs(*sizes)
+
+
+def _once(p: int, n: int, k: int, s: int) -> int:
+    """Count positions with the padding as the total of both sides."""
+    return (n + p - k) // s + 1
+
+
+@st.composite
+def _layer_sizes(draw: Draw) -> tuple[int, ...]:
+    """Generate the ten sizes of a layer."""
+    vertical, horizontal = draw(axis_settings()), draw(axis_settings())
+    plane = (x for pair in zip(vertical, horizontal, strict=True) for x in pair)
+    return upto(draw, 4), upto(draw, 4), *plane
+
+
+LAYERS = [
+    (1, 1, 3, 3, 3, 3, 0, 0, 1, 1),
+    (1, 2, 6, 7, 3, 3, 1, 1, 1, 1),
+    (2, 3, 8, 8, 3, 5, 0, 1, 3, 4),
+    (3, 16, 32, 32, 3, 3, 1, 1, 1, 1),
+    (3, 2, 5, 6, 1, 1, 2, 1, 2, 3),
+    (2, 2, 4, 7, 3, 2, 1, 3, 2, 1),
+    (1, 6, 28, 28, 5, 5, 2, 2, 1, 1),
+    (4, 1, 7, 6, 4, 3, 1, 1, 2, 2),
+]
+
+
+def _dense(a: tuple[int, ...], o_h: float, o_w: float) -> float:
+    """Multiply the kernels with so many outputs."""
+    return a[0] * a[1] * a[4] * a[5] * o_h * o_w
+
+
+COUNTING_MISTAKES = (
+    Mistake(
+        "these are FLOPs: a multiplication and an addition are two.",
+        lambda *a: 2 * multiplications(*a),
+    ),
+    Mistake(
+        PADDING_ONCE,
+        lambda *a: _dense(
+            a, _once(a[6], a[2], a[4], a[8]), _once(a[7], a[3], a[5], a[9])
+        ),
+    ),
+    Mistake(
+        "padding makes the input larger, not smaller.",
+        lambda *a: _dense(
+            a, _once(-a[6], a[2], a[4], a[8]), _once(-a[7], a[3], a[5], a[9])
+        ),
+    ),
+    Mistake(
+        "there is one output per position of the window, not per pixel.",
+        lambda *a: _dense(a, a[2], a[3]),
+    ),
+    Mistake(
+        "positions are whole: round down.",
+        lambda *a: _dense(
+            a,
+            (a[2] + 2 * a[6] - a[4]) / a[8] + 1,
+            (a[3] + 2 * a[7] - a[5]) / a[9] + 1,
+        ),
+    ),
+    Mistake(
+        "positions are whole: round down, and add the first one.",
+        lambda *a: _dense(
+            a,
+            ceil((a[2] + 2 * a[6] - a[4]) / a[8]),
+            ceil((a[3] + 2 * a[7] - a[5]) / a[9]),
+        ),
+    ),
+    Mistake(
+        "every output channel looks at every input channel.",
+        lambda *a: multiplications(*a) // a[0],
+    ),
+    Mistake("there are c_o output channels.", lambda *a: multiplications(*a) // a[1]),
+)
+
+
+def _judge_backward(value: Any) -> Verdict:
+    """Compare with what PyTorch counts for both gradients."""
+    number = as_number(value)
+    sizes = (3, 16, (32, 32), (3, 3), (1, 1), (1, 1))
+    forward, both = (_flops(*sizes, backward=backward) for backward in (False, True))
+    right = (both - forward) / forward
+    if abs(number - right) < 1e-6:
+        return Verdict(True)
+    text = f"Backward propagation does not take {number:g} times as much."
+    if number == 1:
+        return Verdict(False, f"{text}\nHint: how many gradients does it compute?")
+    if abs(number - right - 1) < 1e-6:
+        return Verdict(False, f"{text}\nHint: do not count the forward pass.")
+    return Verdict(False, text)
+
+
+def _judge_ratio(value: Any) -> Verdict:
+    """Compare with what PyTorch counts for a layer of twice the channels."""
+    number = as_number(value)
+    one, two = (
+        _flops(c, 2 * c, (9, 8), (3, 2), (1, 0), (2, 1), backward=False) for c in (3, 6)
+    )
+    if abs(number - two / one) < 1e-6:
+        return Verdict(True)
+    text = f"The number of multiplications does not become {number:g} times as large."
+    hints = {
+        2.0: "both c_i and c_o are doubled.",
+        two / one + 1: "it grows to so many times, not by so many times.",
+        two / one - 1: "the factor counts the first layer too.",
+        8.0: "the output does not become larger.",
+        16.0: "the output does not become larger.",
+    }
+    hint = hints.get(float(number))
+    return Verdict(False, f"{text}\nHint: {hint}" if hint else text)
+
+
+PLANE = ("h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w")
+
+
+def _growth(*a: int) -> float:
+    """Compare the counts of multiplications with padding 2p and p."""
+    doubled = (*a[:4], 2 * a[4], 2 * a[5], *a[6:])
+    return multiplications(1, 1, *doubled) / multiplications(1, 1, *a)
+
+
+def _growth_once(*a: int) -> float:
+    """Do the same with the padding taken as the total of both sides."""
+
+    def count(factor: int) -> int:
+        rows = _once(factor * a[4], a[0], a[2], a[6])
+        return rows * _once(factor * a[5], a[1], a[3], a[7])
+
+    return count(2) / count(1)
+
+
+@st.composite
+def _pointwise_sizes(draw: Draw) -> tuple[int, ...]:
+    """Generate c_i, c_o, h, w, p_h, p_w, s_h, s_w."""
+    sizes = [upto(draw, 4), upto(draw, 4), upto(draw, 9), upto(draw, 9)]
+    paddings = [upto(draw, 3, 0), upto(draw, 3, 0)]
+    return (*sizes, *paddings, upto(draw, 4), upto(draw, 4))
+
+
+def _pointwise(c_i: int, c_o: int, h: int, w: int, *rest: int) -> int:
+    """Count the products of a 1×1 layer."""
+    return multiplications(c_i, c_o, h, w, 1, 1, *rest)
+
+
+def _pixels(c_i: int, c_o: int, o_h: float, o_w: float) -> float:
+    """Count the products of a 1×1 layer with so many outputs."""
+    return c_i * c_o * o_h * o_w
+
+
+def _judge_numbers(value: Any) -> Verdict:
+    """Check three floats whose sum depends on the order of the additions."""
+    if not isinstance(value, (tuple, list)) or len(value) != 3:
+        raise TypeError("should be three numbers (a, b, c)")
+    a, b, c = (float(as_number(number)) for number in value)
+    left, right = (a + b) + c, a + (b + c)
+    if left != right and left == left and right == right:
+        return Verdict(True, f"(a + b) + c is {left!r}, but a + (b + c) is {right!r}.")
+    return Verdict(False, f"Both orders give {left!r}.")
+
+
+def _general(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
+    """Convolve with many channels."""
+    return F.conv2d(X, W, stride=stride, padding=padding)
+
+
+def _channels_last(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
+    """Read the columns of a batch in the wrong order at the end."""
+    Y = _general(X, W, stride, padding)
+    n, c_o, o_h, o_w = Y.shape
+    return Y.transpose(0, 1).reshape(n, c_o, o_h, o_w)
+
+
+def _summed(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
+    """Give every output channel the sum of all input channels."""
+    return _general(X.sum(1, keepdim=True), W[:, :1], stride, padding)
+
+
+def _padded_once(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
+    """Pad on one side only."""
+    return _general(F.pad(X, (0, padding[1], 0, padding[0])), W, stride, 0)
+
+
+QUESTIONS = (
+    FunctionQuestion(
+        "6.4.1",
+        "",
+        "part a: the kernel of the one layer that equals K1, then K2, without padding",
+        parameters=("K1", "K2"),
+        examples=[
+            (distinct(1, 1), distinct(1, 1, seed=1)),
+            (distinct(1, 3), distinct(1, 2, seed=1)),
+            (distinct(2, 3), distinct(3, 2, seed=1)),
+            (distinct(3, 3), distinct(2, 2, seed=1)),
+            (distinct(2, 2), distinct(2, 2, seed=1)),
+        ],
+        inputs=_two_kernels(),
+        oracle=_two_layers,
+        mistakes=(
+            Mistake(
+                "one kernel is flipped: the kernels combine by true convolution.",
+                lambda K1, K2: _two_layers(K1, K2.flip(0, 1)),
+            ),
+            Mistake(
+                "one kernel is flipped: the kernels combine by true convolution.",
+                lambda K1, K2: _two_layers(K1.flip(0, 1), K2),
+            ),
+            Mistake("the result is flipped.", lambda *K: _two_layers(*K).flip(0, 1)),
+            Mistake(
+                "every overlap of the kernels counts, and one of them is flipped.",
+                lambda K1, K2: corr(K1, K2),
+            ),
+            Mistake(
+                "these layers stand side by side, not one behind the other.",
+                lambda K1, K2: K1 + K2,
+            ),
+            Mistake(
+                "overlapping copies of K1 are added up.",
+                lambda K1, K2: torch.kron(K2, K1),
+            ),
+            Mistake(
+                "overlapping copies are added up.", lambda K1, K2: torch.kron(K1, K2)
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.4.1",
+        "layers",
+        "part a with channels: (W, b) of the one layer that equals W1, b1, then W2, b2",
+        parameters=("W1", "b1", "W2", "b2"),
+        examples=[
+            _two_layer_example(1, 1, 1, 1, 1),
+            _two_layer_example(1, 1, 1, 2, 1),
+            _two_layer_example(2, 3, 1, 1, 2),
+            _two_layer_example(3, 2, 4, 2, 3),
+        ],
+        inputs=_two_layer_inputs(),
+        oracle=_layer,
+        mistakes=(
+            Mistake(
+                "the bias of the first layer passes through the second one.",
+                lambda W1, b1, W2, b2: (_layer(W1, b1, W2, b2)[0], b2),
+            ),
+            Mistake(
+                "the second layer multiplies b1 by its taps.",
+                lambda W1, b1, W2, b2: (_layer(W1, b1, W2, b2)[0], b1 + b2),
+            ),
+            Mistake(
+                "the bias of the second layer is missing.",
+                lambda W1, b1, W2, b2: _layer(W1, b1, W2, 0 * b2),
+            ),
+            Mistake(
+                "one kernel is flipped: the kernels combine by true convolution.",
+                lambda W1, b1, W2, b2: _layer(W1, b1, W2.flip(2, 3), b2),
+            ),
+            Mistake(
+                "the channels are exchanged: W is (c_o, c_i, k_h, k_w).",
+                lambda W1, b1, W2, b2: (
+                    _layer(W1, b1, W2, b2)[0].transpose(0, 1),
+                    _layer(W1, b1, W2, b2)[1],
+                ),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.4.1",
+        "size",
+        "part b: the size of that kernel on one axis, for sizes k1 and k2",
+        parameters=("k1", "k2"),
+        examples=[(1, 1), (3, 2), (3, 3), (5, 1), (2, 7)],
+        inputs=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        oracle=lambda k1, k2: _two_layers(torch.ones(1, k1), torch.ones(1, k2)).shape[
+            1
+        ],
+        mistakes=(
+            Mistake(
+                "the windows overlap: the sizes are not added.", lambda a, b: a + b
+            ),
+            Mistake(
+                "neighbouring windows overlap: the sizes are not multiplied.",
+                lambda a, b: a * b,
+            ),
+            Mistake("that is for layers side by side.", max),
+            Mistake("two layers see more than one.", lambda a, b: abs(a - b) + 1),
+        ),
+    ),
+    ValueQuestion(
+        "6.4.1",
+        "kernel",
+        "part c: a kernel of whole numbers that is no convolution of two smaller ones",
+        answer="[...]",
+        judge=_judge_kernel,
+    ),
+    FunctionQuestion(
+        "6.4.2",
+        "multiplications",
+        "part a: the multiplications of one sample; padding per side, zeros included",
+        parameters=SIZES,
+        examples=LAYERS,
+        inputs=_layer_sizes(),
+        oracle=multiplications,
+        mistakes=COUNTING_MISTAKES,
+    ),
+    FunctionQuestion(
+        "6.4.2",
+        "additions",
+        "part a: the additions of one sample, without bias",
+        parameters=SIZES,
+        examples=LAYERS,
+        inputs=_layer_sizes(),
+        oracle=_additions,
+        mistakes=(
+            Mistake(
+                "a sum of m products takes one addition less than m.", multiplications
+            ),
+            Mistake(
+                "there is no bias here.", lambda *a: _additions(*a) + 2 * _outputs(*a)
+            ),
+            Mistake(
+                "the products of all channels are added too.",
+                lambda *a: _outputs(*a) * a[0] * (a[4] * a[5] - 1),
+            ),
+            Mistake(
+                "only one sum for each output, not one for the whole image.",
+                lambda *a: multiplications(*a) - 1,
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "6.4.2",
+        "memory",
+        "part b: how many numbers input, kernels and output of one sample have",
+        parameters=SIZES,
+        examples=LAYERS,
+        inputs=_layer_sizes(),
+        oracle=_memory,
+        mistakes=(
+            Mistake("the output is missing.", lambda *a: _memory(*a) - _outputs(*a)),
+            Mistake(
+                "the input is missing.", lambda *a: _memory(*a) - a[0] * a[2] * a[3]
+            ),
+            Mistake(
+                "the kernels are missing.",
+                lambda *a: _memory(*a) - a[0] * a[1] * a[4] * a[5],
+            ),
+            Mistake(
+                "there are c_i times c_o kernels: multiply the numbers of channels.",
+                lambda *a: (
+                    a[0] * a[2] * a[3] + (a[0] + a[1]) * a[4] * a[5] + _outputs(*a)
+                ),
+            ),
+            Mistake("these are bytes of float32.", lambda *a: 4 * _memory(*a)),
+        ),
+    ),
+    FunctionQuestion(
+        "6.4.2",
+        "saved",
+        "part c: how many numbers autograd keeps of one sample for the backward pass",
+        parameters=SIZES,
+        examples=LAYERS,
+        inputs=_layer_sizes(),
+        oracle=_saved,
+        mistakes=(
+            Mistake("no gradient of this layer needs its output.", _memory),
+            Mistake(
+                "the gradient of the input needs the kernels.",
+                lambda *a: a[0] * a[2] * a[3],
+            ),
+            Mistake(
+                "the gradient of the kernels needs the input.",
+                lambda *a: a[0] * a[1] * a[4] * a[5],
+            ),
+            Mistake("these are bytes of float32.", lambda *a: 4 * _saved(*a)),
+        ),
+    ),
+    ValueQuestion(
+        "6.4.2",
+        "backward",
+        "part d: how many times the multiplications of forward propagation backward "
+        "propagation takes, when input and kernels need their gradients",
+        answer="...",
+        judge=_judge_backward,
+    ),
+    ValueQuestion(
+        "6.4.3",
+        "ratio",
+        "part a: the factor by which the multiplications grow",
+        answer="...",
+        judge=_judge_ratio,
+    ),
+    FunctionQuestion(
+        "6.4.3",
+        "padding",
+        "part b: the factor by which the multiplications grow, padding per side",
+        parameters=PLANE,
+        examples=[
+            (28, 28, 5, 5, 2, 2, 1, 1),
+            (224, 224, 3, 3, 1, 1, 1, 1),
+            (6, 5, 3, 3, 0, 0, 1, 1),
+            (2, 2, 3, 3, 1, 1, 1, 1),
+            (9, 7, 3, 2, 1, 2, 2, 3),
+        ],
+        inputs=_layer_sizes().map(lambda sizes: sizes[2:]),
+        oracle=_growth,
+        mistakes=(
+            Mistake("no factor fits all sizes.", lambda *a: 2),
+            Mistake("no factor fits all sizes.", lambda *a: 4),
+            Mistake("the output grows with the padding.", lambda *a: 1),
+            Mistake(PADDING_ONCE, _growth_once),
+            Mistake(
+                "the kernels do not see all of the padded image at each pixel.",
+                lambda *a: (
+                    (a[0] + 4 * a[4])
+                    * (a[1] + 4 * a[5])
+                    / ((a[0] + 2 * a[4]) * (a[1] + 2 * a[5]))
+                ),
+            ),
+            Mistake("this is the inverse.", lambda *a: 1 / _growth(*a)),
+        ),
+    ),
+    FunctionQuestion(
+        "6.4.4",
+        "",
+        "the multiplications of a 1×1 layer, one sample, padding per side",
+        parameters=("c_i", "c_o", "h", "w", "p_h", "p_w", "s_h", "s_w"),
+        examples=[
+            (1, 1, 3, 3, 0, 0, 1, 1),
+            (2, 3, 4, 5, 0, 0, 1, 1),
+            (1, 1, 3, 3, 1, 1, 1, 1),
+            (2, 3, 3, 4, 0, 0, 2, 3),
+            (3, 1, 6, 5, 2, 1, 3, 2),
+        ],
+        inputs=_pointwise_sizes(),
+        oracle=_pointwise,
+        mistakes=(
+            Mistake(
+                "these are FLOPs: a multiplication and an addition are two.",
+                lambda *a: 2 * _pointwise(*a),
+            ),
+            Mistake(
+                PADDING_ONCE,
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                    c_i, c_o, _once(ph, h, 1, sh), _once(pw, w, 1, sw)
+                ),
+            ),
+            Mistake(
+                "padding makes the input larger, not smaller; and round down.",
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                    c_i, c_o, (h - ph) / sh, (w - pw) / sw
+                ),
+            ),
+            Mistake(
+                "padding makes the input larger, not smaller.",
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                    c_i, c_o, (h - ph) // sh, (w - pw) // sw
+                ),
+            ),
+            Mistake(
+                "padding and stride are missing.",
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(c_i, c_o, h, w),
+            ),
+            Mistake(
+                "positions are whole: round down, and add the first one.",
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                    c_i, c_o, (h + 2 * ph) / sh, (w + 2 * pw) / sw
+                ),
+            ),
+            Mistake(
+                "the first position always exists: mind the rounding.",
+                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                    c_i, c_o, (h + 2 * ph) // sh, (w + 2 * pw) // sw
+                ),
+            ),
+        ),
+    ),
+    ValueQuestion(
+        "6.4.5",
+        "numbers",
+        "floats (a, b, c) that show why Y1 and Y2 can differ: the order of additions "
+        "matters",
+        answer="(..., ..., ...)",
+        judge=_judge_numbers,
+    ),
+    FunctionQuestion(
+        "6.4.6",
+        "",
+        "F.conv2d of X (n, c_i, h, w) and W (c_o, c_i, k_h, k_w), by a matrix product; "
+        "stride and padding are pairs",
+        parameters=("X", "W", "stride", "padding"),
+        examples=[
+            (distinct(1, 1, 2, 3), distinct(1, 1, 1, 2, seed=1), (1, 1), (0, 0)),
+            (distinct(1, 3, 4, 4), distinct(2, 3, 2, 2, seed=1), (1, 1), (0, 0)),
+            (distinct(2, 3, 4, 5), distinct(2, 3, 2, 3, seed=1), (1, 1), (0, 0)),
+            (distinct(2, 2, 5, 4), distinct(3, 2, 3, 2, seed=1), (1, 1), (1, 2)),
+            (distinct(1, 2, 5, 6), distinct(2, 2, 1, 2, seed=1), (2, 3), (0, 0)),
+            (distinct(2, 3, 7, 9), distinct(4, 3, 3, 2, seed=1), (2, 1), (1, 0)),
+        ],
+        inputs=convolutions(),
+        oracle=_general,
+        mistakes=(
+            Mistake(
+                "the kernel is flipped: cross-correlation takes it as it stands.",
+                lambda X, W, s, p: _general(X, W.flip(2, 3), s, p),
+            ),
+            Mistake(
+                "transpose instead of reshape: windows and kernel are read row by row.",
+                lambda X, W, s, p: _general(X, W.mT.reshape(W.shape), s, p),
+            ),
+            Mistake(
+                "transpose instead of reshape: the images of a batch are mixed up.",
+                _channels_last,
+            ),
+            Mistake(
+                "each input channel has its own kernel: do not add them up before.",
+                _summed,
+            ),
+            Mistake(PADDING_ONCE, _padded_once),
+            Mistake(
+                "the padding is missing.",
+                lambda X, W, s, p: _general(X, W, s, 0),
+            ),
+            Mistake(
+                "the stride is missing.",
+                lambda X, W, s, p: _general(X, W, 1, p),
+            ),
+            Mistake(
+                "the padding and the stride are missing.",
+                lambda X, W, s, p: _general(X, W, 1, 0),
+            ),
+            Mistake(
+                "padding and stride are (vertical, horizontal).",
+                lambda X, W, s, p: _general(X, W, s[::-1], p[::-1]),
+            ),
+        ),
+        forbidden=NO_CONVOLUTION,
+        required=PRODUCTS,
+        why_required=NO_PRODUCT,
+    ),
+)

@@ -1,0 +1,248 @@
+"""The right answers: what `solutions` computes passes every check."""
+
+import itertools
+from math import comb
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from solutions import channels, convolution, lenet, padding_stride, pooling, why_conv
+from solutions.check import check, registry
+
+# The answers run where solutions is imported without jaxtyping's run-time check.
+
+
+def per_axis(n, k, p, s):
+    return padding_stride.conv_output_shape((n, n), k, s, p)[0]
+
+
+def plane(h, w, k_h, k_w, p_h, p_w, s_h, s_w):
+    return padding_stride.conv_output_shape((h, w), (k_h, k_w), (s_h, s_w), (p_h, p_w))
+
+
+def cost(c_i, c_o, h, w, k_h, k_w, p_h, p_w, s_h, s_w):
+    return channels.conv_cost(
+        (1, c_i, h, w), c_o, (k_h, k_w), (s_h, s_w), (p_h, p_w), bias=False
+    )
+
+
+def pool(c, h, w, ph, pw, sh, sw, qh, qw, mode="max"):
+    return pooling.pool_cost((c, h, w), (ph, pw), (sh, sw), (qh, qw), mode)
+
+
+def uses(n, k, i):
+    return sum(0 <= i - start < k for start in range(n - k + 1))
+
+
+def text_features(E, V, u):
+    windows = E.unfold(0, len(V), 1)  # (positions, e, k)
+    return (torch.einsum("pek,keo->po", windows, V) + u).amax(0)
+
+
+def folded(f, rate):
+    new = rate // 2
+    return min(f % new, -f % new)
+
+
+def two_kernels(K1, K2):
+    return channels.compose_convs(K1[None, None], None, K2[None, None], None)[0][0, 0]
+
+
+def matrix_product(X, K):
+    return convolution.conv2d_matmul(X[None, None], K[None, None])[0, 0]
+
+
+def growth(h, w, k_h, k_w, p_h, p_w, s_h, s_w):
+    before, after = (plane(h, w, k_h, k_w, f * p_h, f * p_w, s_h, s_w) for f in (1, 2))
+    return after[0] * after[1] / (before[0] * before[1])
+
+
+def max_gradient(x):
+    return (x == x.max()).float()
+
+
+def softmax_window(x, beta):
+    return pooling.softmax_pool2d(x.reshape(1, 1, 1, -1), (1, len(x)), beta=beta)[
+        0, 0, 0, 0
+    ]
+
+
+def lenet_with_max_pooling():
+    return lenet.build(lenet.LeNetSpec(pooling="max"), seed=0)
+
+
+def features(k1, p1, k2, p2, c2):
+    side = (28 + 2 * p1 - k1 + 1) // 2
+    return c2 * ((side + 2 * p2 - k2 + 1) // 2) ** 2
+
+
+def activations_of(net, X):
+    found = []
+    for layer in net:
+        X = layer(X)
+        if isinstance(layer, nn.Sigmoid):
+            found.append(X)
+    return found[:2]
+
+
+RIGHT = {
+    "6.1.1": lambda X, V, u: why_conv.conv_layer(X, V[None, None], u),
+    "6.1.1 parameters": lambda h, w, c_i, c_o: (c_i + 1) * c_o,
+    "6.1.2 label": lambda X: "left" if X[:, :3].sum() > X[:, 3:].sum() else "right",
+    "6.1.3 size": lambda n, k, layers: n - layers * (k - 1),
+    "6.1.3 uses": uses,
+    "6.1.4": why_conv.conv_layer_1d,
+    "6.1.4 causal": lambda X, V, u: why_conv.conv_layer_1d(X, V, u, causal=True),
+    "6.1.5": text_features,
+    "6.1.5 reach": lambda k, dilations: 1 + (k - 1) * sum(dilations),
+    "6.1.6": convolution.conv2d_full,
+    "6.1.6 pair": ([1, 2], [3, 5]),
+    "6.2.1 a": lambda X: X[:, :-1] - X[:, 1:],
+    "6.2.1 b": lambda X: (X[:-1] - X[1:]).T,
+    "6.2.1 c": lambda X: X[:-1] - X[1:],
+    "6.2.2 error": "",
+    "6.2.3": matrix_product,
+    "6.2.3 windows": lambda X, size: convolution.im2col(X[None, None], size)[0].T,
+    "6.2.3 matrix": convolution.toeplitz_matrix,
+    "6.2.4 second_derivative": [1, -2, 1],
+    "6.2.4 integral": lambda n, h: [h] * n,
+    "6.2.4 size": lambda d: d + 1,
+    "6.2.4 derivative": lambda d: [(-1) ** (d - k) * comb(d, k) for k in range(d + 1)],
+    "6.3.1 shape": (2, 2),
+    "6.3.1": per_axis,
+    "6.3.2": plane,
+    "6.3.2 same": (3, 1, 1),
+    "6.3.2 halving": (2, 0, 2),
+    "6.3.3": folded,
+    "6.3.4 multiplications": lambda c_i, c_o, h, w, k, s: (
+        channels.conv_cost((1, c_i, h, w), c_o, k, s).forward.multiplications
+    ),
+    "6.3.4 parameters": lambda c_i, c_o, k, s: c_i * c_o * k * k,
+    "6.3.4 receptive_field": lambda ks, ss: padding_stride.receptive_field(
+        list(zip(ks, ss, strict=True))
+    )[0],
+    "6.4.1": two_kernels,
+    "6.4.1 layers": lambda W1, b1, W2, b2: channels.compose_convs(W1, b1, W2, b2)[:2],
+    "6.4.1 size": lambda k1, k2: k1 + k2 - 1,
+    "6.4.1 kernel": [[1, 0, 1], [0, 0, 0], [1, 0, 0]],
+    "6.4.2 multiplications": lambda *a: cost(*a).forward.multiplications,
+    "6.4.2 additions": lambda *a: cost(*a).forward.additions,
+    "6.4.2 memory": lambda *a: cost(*a).inputs + cost(*a).outputs + cost(*a).parameters,
+    "6.4.2 saved": lambda *a: cost(*a).saved,
+    "6.4.2 backward": 2,
+    "6.4.3 ratio": 4,
+    "6.4.3 padding": growth,
+    "6.4.4": lambda c_i, c_o, h, w, p_h, p_w, s_h, s_w: (
+        cost(c_i, c_o, h, w, 1, 1, p_h, p_w, s_h, s_w).forward.multiplications
+    ),
+    "6.4.5 numbers": (0.1, 0.2, 0.3),
+    "6.4.6": lambda X, W, stride, padding: convolution.conv2d_matmul(
+        X, W, stride=stride, padding=padding
+    ),
+    "6.5.1": pooling.avg_pool2d_as_conv,
+    "6.5.1 inside": lambda X, k, s, p: pooling.avg_pool2d_as_conv(
+        X, k, s, p, count_include_pad=False
+    ),
+    "6.5.2 windows": ([1, 0, 0, 0], [0, 1, 0, 0]),
+    "6.5.2": pooling.max_pool2d_relu,
+    "6.5.3": lambda *a: pool(*a).combinations,
+    "6.5.3 divisions": lambda *a: pool(*a, "avg").divisions,
+    "6.5.4 windows": ([4, 0, 0, 0], [1, 1, 1, 1]),
+    "6.5.4 max_gradient": max_gradient,
+    "6.5.4 mean_gradient": lambda x: torch.full_like(x, 1 / len(x)),
+    "6.5.5": pooling.min_pool2d,
+    "6.5.6": lambda x, beta: softmax_window(x, beta).item(),
+    "6.5.6 softmax": softmax_window,
+    "6.6.1 net": lenet_with_max_pooling,
+    "6.6.1 parameters": 61706,
+    "6.6.2 net": lambda: lenet.build(lenet.LeNetSpec(), seed=0),
+    "6.6.2 features": features,
+    "6.6.4": activations_of,
+}
+
+# Other ways to be right, which a check must not refuse.
+ALSO_RIGHT = [
+    ("6.1.1", lambda X, V, u: X @ V + u),
+    ("6.1.2 label", lambda X: int(X[0, 0] > 0)),
+    (
+        "6.2.3",
+        lambda X, K: torch.mv(
+            F.unfold(X[None, None], K.shape)[0].T, K.flatten()
+        ).reshape(len(X) - len(K) + 1, -1),
+    ),
+    ("6.2.4 second_derivative", [[0, 1, 0], [1, -4, 1], [0, 1, 0]]),
+    ("6.2.4 second_derivative", [[1.0, -1.0], [-1.0, 1.0]]),
+    ("6.2.4 second_derivative", torch.tensor([[1], [-2], [1]])),
+    ("6.2.4 second_derivative", [-1 / 12, 16 / 12, -30 / 12, 16 / 12, -1 / 12]),
+    ("6.2.4 integral", lambda n, h: [h / 2] + [h] * (n - 2) + [h / 2]),
+    ("6.3.1 shape", torch.Size([2, 2])),
+    ("6.3.2 same", (5, 2, 1)),
+    ("6.3.2 halving", (4, 1, 2)),
+    ("6.4.1 kernel", [1, 0, 1]),
+    ("6.4.1 kernel", [[1, 0, 0], [0, 0, 0], [0, 0, 1]]),
+    ("6.4.1 kernel", torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])),
+    ("6.4.3 ratio", 4.0),
+    ("6.4.5 numbers", (1e16, -1e16, 1.0)),
+    ("6.5.2 windows", ([-1, 0], [1, 0])),
+    ("6.5.6", lambda x, beta: (x.mean() + beta * x.max()) / (1 + beta)),
+    ("6.6.2 net", lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10))),
+]
+
+
+def answered(label, answer):
+    exercise, _, name = label.partition(" ")
+    return check(exercise, **{name: answer}) if name else check(exercise, answer)
+
+
+def test_there_is_an_answer_to_every_question():
+    assert list(RIGHT) == [question.label for question in registry.QUESTIONS]
+
+
+@pytest.mark.parametrize(("label", "answer"), RIGHT.items(), ids=RIGHT)
+def test_our_answer_is_right(label, answer):
+    report = answered(label, answer)
+    assert report, report
+    assert str(report).startswith(f"{label}: right")
+
+
+@pytest.mark.parametrize(
+    ("label", "answer"), ALSO_RIGHT, ids=[label for label, _ in ALSO_RIGHT]
+)
+def test_other_right_answers_are_right(label, answer):
+    report = answered(label, answer)
+    assert report, report
+
+
+def test_no_check_uses_our_solutions():
+    """The oracle must be independent, and nothing of ours can leak into a message."""
+    allowed = {"check", "reproducibility", "sandbox"}
+    folder = check.__class__.__module__  # solutions.check
+    assert folder == "solutions.check"
+    import ast
+    from pathlib import Path
+
+    import solutions.check as package
+
+    for path in Path(package.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{a.name}" for a in node.names]
+            elif isinstance(node, ast.Import):
+                names = [a.name for a in node.names]
+            ours = [n.split(".")[1] for n in names if n.startswith("solutions.")]
+            assert set(ours) <= allowed, (path.name, ours)
+
+
+def test_every_exercise_with_a_checkable_answer_has_a_question():
+    # 6.6.3 asks to train on MNIST: only training can tell what comes out.
+    wanted = [
+        f"6.{section}.{n}"
+        for section, number in ((1, 6), (2, 4), (3, 4), (4, 6), (5, 6), (6, 4))
+        for n in range(1, number + 1)
+    ]
+    missing = [e for e in wanted if e not in registry.exercises()]
+    assert missing == ["6.6.3"]
+    assert len(list(itertools.chain(*registry.exercises().values()))) == len(RIGHT)
