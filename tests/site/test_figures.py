@@ -1,0 +1,96 @@
+"""Figures on the site: captioned, numbered, described, and legible on a phone."""
+
+import re
+
+import pytest
+
+CHAPTERS = [
+    f"chapters/{name}.html"
+    for name in (
+        "6_1_why-conv",
+        "6_2_conv-layer",
+        "6_3_padding-and-strides",
+        "6_4_channels",
+        "6_5_pooling",
+        "6_6_lenet",
+    )
+]
+LEGIBLE = 8.0  # pixels, the height of the smallest text
+# matplotlib writes text as outlines of 100 units: the scale is the size in points.
+TEXT = re.compile(r"scale\((0?\.\d+) -\1\)")
+WIDTH = re.compile(r'<svg [^>]*?width="([\d.]+)pt"', re.DOTALL)
+# Unfolds every solution, and loads every picture.
+UNFOLD = """async () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+    for (const folded of document.querySelectorAll(".toggle-hidden"))
+        folded.classList.remove("toggle-hidden");
+    const images = [...document.querySelectorAll("article img")];
+    for (const image of images) image.loading = "eager";
+    await Promise.all(images.map((image) => image.decode()));
+}"""
+PICTURES = """() => [...document.querySelectorAll(".cell_output img")].map((image) => {
+    const figure = image.closest("figure");
+    return {
+        file: image.src.split("/").pop(),
+        alt: image.alt,
+        width: image.getBoundingClientRect().width,
+        right: image.getBoundingClientRect().right,
+        caption: figure?.querySelector("figcaption .caption-text")?.innerText,
+        number: figure?.querySelector(".caption-number")?.innerText.trim(),
+        id: figure?.id,
+    };
+})"""
+BEHIND = """() => [...document.querySelectorAll("article img")].map((image) => {
+    const style = getComputedStyle(image);
+    return [style.backgroundColor, style.filter];
+})"""
+
+
+def pictures(page):
+    page.evaluate(UNFOLD)
+    return page.evaluate(PICTURES)
+
+
+def smallest_text(svg, width):
+    """Return the size of the smallest text of a picture shown `width` pixels wide."""
+    size = min(float(scale) * 100 for scale in TEXT.findall(svg))
+    return size * width / float(WIDTH.search(svg)[1])
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_picture_is_described_and_has_a_numbered_caption(open_page, chapter):
+    shown = pictures(open_page(chapter))
+    section = re.search(r"6_(\d)", chapter)[1]
+    assert shown
+    for n, picture in enumerate(shown, start=1):
+        assert len(picture["alt"]) >= 20, picture
+        assert picture["caption"] and picture["caption"] not in picture["alt"], picture
+        assert picture["number"] == f"Fig. 6.{section}.{n}"
+        assert picture["id"] == f"fig-6-{section}-{n}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_text_in_pictures_is_legible_on_a_phone(open_page, site, chapter):
+    page = open_page(chapter, width=375)
+    for picture in pictures(page):
+        assert picture["right"] <= 375, picture
+        if picture["file"].endswith(".svg"):
+            svg = (site / "_images" / picture["file"]).read_text(encoding="utf-8")
+            assert smallest_text(svg, picture["width"]) >= LEGIBLE, picture
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+@pytest.mark.parametrize("chapter", [*CHAPTERS, "chapters/benchmark.html"])
+def test_pictures_stay_as_drawn_in_the_dark_theme(open_page, chapter):
+    page = open_page(chapter, theme="dark")
+    looks = page.evaluate(BEHIND)
+    assert looks and all(look == ["rgb(255, 255, 255)", "none"] for look in looks)
+
+
+def test_smallest_text_is_measured_where_it_is_shown():
+    svg = (
+        '<svg height="1pt" width="300pt"><g transform="translate(1 2) scale(0.1 -0.1)">'
+    )
+    svg += '<g transform="scale(0.09 -0.09)"></g>'
+    assert smallest_text(svg, width=300) == pytest.approx(9)
+    assert smallest_text(svg, width=200) == pytest.approx(6)
