@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "_build" / "pdf"
 SINGLE = FOLDER / "_build" / "singlehtml"
 PDF = FOLDER / "book.pdf"
+ROUNDS = 4  # two are enough, unless a number is longer than the place it fills
 WIDTH = 657  # CSS pixels between the margins of `_static/print.css`: 210 - 2 * 18 mm
 HEADINGS = """() => [...document.querySelectorAll(".bd-article :is(h2, h3)")].map(
     h => [h.tagName, h.closest("section").id,
@@ -44,6 +45,9 @@ PREPARE = """contents => {
         if (!/^[a-z]+:/.test(link.getAttribute("href")))
             link.setAttribute("href", link.hash);
 }"""
+HIDDEN = """() => [...document.querySelectorAll(".admonition > *")]
+    .filter(node => !node.checkVisibility() && !node.matches("button"))
+    .map(node => node.parentElement.textContent.trim().slice(0, 60))"""
 # What is wider than the page grows smaller; what still sticks out is returned.
 FIT = """() => {
     const article = document.querySelector(".bd-article").getBoundingClientRect();
@@ -164,7 +168,7 @@ def print_book(page: Page, address: str, book: Mapping[str, Any]) -> bytes:
         The PDF.
 
     Raises:
-        BookError: if something would be cut off at the margin, or has no page.
+        BookError: if something is folded or would be cut off, or has no page.
     """
     page.set_viewport_size({"width": WIDTH, "height": 900})
     page.emulate_media(media="print", color_scheme="light")
@@ -172,13 +176,21 @@ def print_book(page: Page, address: str, book: Mapping[str, Any]) -> bytes:
     page.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready)")
     listed = entries([tuple(heading) for heading in page.evaluate(HEADINGS)])
     page.evaluate(PREPARE, front_matter(listed, book))
+    if hidden := page.evaluate(HIDDEN):
+        raise BookError(f"not unfolded: {hidden}")
     if cut := page.evaluate(FIT):
         raise BookError(f"wider than the paper: {cut}")
-    found = pages_of(print_page(page))
-    if lost := sorted({anchor for _, anchor, _ in listed} - set(found)):
-        raise BookError(f"on no page: {lost}")
-    page.evaluate(NUMBER, found)
-    return print_page(page)
+    numbers: dict[str, int] = {}
+    for _ in range(ROUNDS):
+        pdf = print_page(page)
+        found = pages_of(pdf)
+        if lost := sorted({anchor for _, anchor, _ in listed} - set(found)):
+            raise BookError(f"on no page: {lost}")
+        if found == numbers:
+            return pdf
+        numbers = found
+        page.evaluate(NUMBER, numbers)
+    raise BookError("the page numbers change with every printing")
 
 
 def compress(pdf: bytes, path: Path) -> None:

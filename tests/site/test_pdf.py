@@ -1,0 +1,114 @@
+"""The book on paper: what is printed, and that the site offers it."""
+
+import io
+
+import pikepdf
+import pytest
+
+from tools.pdf import BookError, pages_of, print_book
+
+BOOK = {
+    "title": "A book",
+    "authors": [{"name": "Nobody"}],
+    "version": "1",
+    "date-released": "2026-01-02",
+}
+PAGE = """<!doctype html><title>A book</title>
+<style>@page { size: A4; margin: 18mm } section { break-before: page }</style>
+<script>MathJax = { startup: { promise: Promise.resolve() } }</script>
+<div id="jb-print-docs-body">The theme's own cover</div>
+<div class="bd-article">
+  <section id="one"><h2>One<a class="headerlink" href="#one">#</a></h2>
+    <details class="admonition"><summary>Hint</summary><p id="hint">It.</p></details>
+    <p><a href="chapters/index.html#two">there</a> BODY</p></section>
+  <section id="exercise-6-1-1-a"><h3>Exercise 6.1.1: <em>a</em></h3></section>
+  <section id="two"><h2>Two &amp; a half</h2></section>
+</div>"""
+TABLE = "<table style='font-size: 20px'><tr>" + "<td>12345</td>" * 13 + "</tr></table>"
+
+
+@pytest.fixture
+def write(tmp_path, browser):
+    """Print a page with something in its body; return the tab and the PDF."""
+
+    def write(body=""):
+        path = tmp_path / "book.html"
+        path.write_text(PAGE.replace("BODY", body))
+        tab = browser.new_page()
+        return tab, print_book(tab, path.as_uri(), BOOK)
+
+    return write
+
+
+def test_contents_have_the_page_of_each_heading(write):
+    tab, pdf = write()
+    titles = tab.locator(".book-contents a").all_inner_texts()
+    numbers = tab.locator(".book-contents span").all_inner_texts()
+    assert titles == ["One", "Exercise 6.1.1: a", "Two & a half"]
+    found = pages_of(pdf)
+    anchors = ["one", "exercise-6-1-1-a", "two"]
+    assert [int(number) for number in numbers] == [found[a] for a in anchors]
+    assert len({found[a] for a in anchors}) == 3  # each section is on a page of its own
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        with document.open_outline() as outline:
+            assert outline.root
+        assert "/StructTreeRoot" in document.Root  # tagged for screen readers
+
+
+def test_everything_is_unfolded_and_linked_within_the_book(write):
+    tab, _ = write()
+    assert tab.locator("#hint").is_visible()
+    assert tab.locator("text=there").get_attribute("href") == "#two"
+    assert not tab.locator("text=own cover").count()
+
+
+def test_what_is_too_wide_grows_smaller(write):
+    tab, _ = write(TABLE)
+    box = tab.locator(".bd-article > section table").bounding_box()
+    article = tab.locator(".bd-article").bounding_box()
+    assert box["x"] + box["width"] <= article["x"] + article["width"] + 1
+
+
+def test_what_would_be_cut_off_is_an_error(write):
+    with pytest.raises(BookError, match="wider than the paper"):
+        write("<table><tr><td style='min-width: 900px'>wide</td></tr></table>")
+
+
+def test_what_stays_folded_is_an_error(write):
+    with pytest.raises(BookError, match="not unfolded"):
+        write("<div class='admonition'><p style='display: none'>gone</p></div>")
+
+
+def test_a_chapter_prints_unfolded(open_page):
+    page = open_page("chapters/6_2_conv-layer.html")
+    page.emulate_media(media="print")
+    hidden = """() => [...document.querySelectorAll("details > :is(p, div)")]
+        .filter(node => !node.checkVisibility({contentVisibilityAuto: true})
+            || !node.getBoundingClientRect().height).length"""
+    assert page.locator("details").count()
+    assert page.evaluate(hidden) == 0
+
+
+def test_the_site_offers_the_pdf_if_there_is_one(site):
+    pages = [p.read_text() for p in sorted(site.glob("chapters/*.html"))]
+    offered = [page for page in pages if 'href="../book.pdf"' in page]
+    pdf = site / "book.pdf"
+    assert len(offered) == (len(pages) if pdf.exists() else 0)
+
+
+def test_the_pdf_is_whole(site):
+    pdf = site / "book.pdf"
+    if not pdf.exists():
+        pytest.skip("the site was built without the PDF: make pdf")
+    assert pdf.stat().st_size < 10e6
+    with pikepdf.open(pdf) as document:
+        assert len(document.pages) > 100
+        fonts = {
+            str(font.get("/FontDescriptor", {}).get("/FontName"))
+            for page in document.pages
+            for font in page.Resources.get("/Font", {}).values()
+        }
+    assert any("MathJax_Math" in name for name in fonts)  # the mathematics is drawn
+    linked = pages_of(pdf.read_bytes())
+    exercises = [name for name in linked if name.startswith("exercise-6-")]
+    assert len(exercises) >= 30
