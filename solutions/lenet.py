@@ -35,6 +35,8 @@ class LeNetSpec:
         activation: ``"sigmoid"``, ``"tanh"`` or ``"relu"``; after every layer with
             weights but the last.
         dense: outputs of each fully connected layer but the last.
+        batch_norm: whether batch normalisation stands between each convolution layer
+            and its activation.
         init: ``"xavier"`` for the uniform weights of Xavier Glorot that the book's
             `train_ch6` draws, ``"default"`` for PyTorch's own.
         image_shape: channels, height and width of an input.
@@ -59,6 +61,7 @@ class LeNetSpec:
     pooling: str = "avg"
     activation: str = "sigmoid"
     dense: tuple[int, ...] = (120, 84)
+    batch_norm: bool = False
     init: str = "xavier"
     image_shape: tuple[int, int, int] = (1, 28, 28)
     num_classes: int = 10
@@ -123,13 +126,15 @@ def build(spec: LeNetSpec, seed: int) -> nn.Sequential:
 
 
 def _convolutions(spec: LeNetSpec) -> list[nn.Module]:
-    """Return the layers up to the flattening: convolution, activation, pooling."""
+    """Return the layers up to the flattening, for each convolution its followers."""
     layers: list[nn.Module] = []
     c_in = spec.image_shape[0]
     for c_out, padding, pooled in zip(
         spec.channels, spec.paddings, spec.pooled, strict=True
     ):
         layers.append(nn.Conv2d(c_in, c_out, spec.window, padding=padding))
+        if spec.batch_norm:
+            layers.append(nn.BatchNorm2d(c_out))
         layers.append(ACTIVATIONS[spec.activation]())
         if pooled:
             layers.append(POOLINGS[spec.pooling](kernel_size=2, stride=2))
@@ -168,8 +173,9 @@ def layer_costs(
     """Return shape, parameters and multiplications of every layer of a net.
 
     Each output number of a convolution costs one multiplication per weight of its
-    kernel, each weight of a fully connected layer costs one. The divisions of
-    average pooling and the activations are not counted.
+    kernel, each weight of a fully connected layer costs one. What the other layers
+    do to each number (activations, divisions of average pooling, batch
+    normalisation) is not counted.
 
     Args:
         net: layers of `torch.nn` in a row.

@@ -4,12 +4,18 @@ Belongs here: putting the weights of the members together, and giving them back.
 Does not belong here: building the members (`lenet`), training them (`training`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def _parts(state: Mapping[str, Tensor], K: int) -> Iterator[dict[str, Tensor]]:
+    """Divide tensors that were joined along their first axis."""
+    for parts in zip(*(value.chunk(K) for value in state.values()), strict=True):
+        yield dict(zip(state, parts, strict=True))
 
 
 class StackedConv2d(nn.Module):
@@ -31,10 +37,29 @@ class StackedConv2d(nn.Module):
             X, self.weight, self.bias, self.stride, self.padding, groups=groups
         )
 
-    def members(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return weight and bias of each member."""
-        K = self.num_members
-        return zip(self.weight.chunk(K), self.bias.chunk(K), strict=True)
+    def members(self) -> Iterator[dict[str, Tensor]]:
+        """Return the state of each member's layer."""
+        return _parts(self.state_dict(), self.num_members)
+
+
+class StackedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisations of K members: each channel has its own statistics anyway."""
+
+    def __init__(self, layers: Sequence[nn.BatchNorm2d]) -> None:
+        super().__init__(sum(m.num_features for m in layers))
+        states = [m.state_dict() for m in layers]
+        counted = states[0].pop("num_batches_tracked")
+        joined = {name: torch.cat([s[name] for s in states]) for name in states[0]}
+        # Assigned and not copied, to keep their floating-point type.
+        self.load_state_dict({**joined, "num_batches_tracked": counted}, assign=True)
+        self.num_members = len(layers)
+
+    def members(self) -> Iterator[dict[str, Tensor]]:
+        """Return the state of each member's layer."""
+        state = self.state_dict()
+        counted = state.pop("num_batches_tracked")
+        for part in _parts(state, self.num_members):
+            yield {**part, "num_batches_tracked": counted}
 
 
 class StackedLinear(nn.Module):
@@ -51,9 +76,10 @@ class StackedLinear(nn.Module):
         """Apply member k's weights to `X[k]`."""
         return torch.baddbmm(self.bias, X, self.weight)
 
-    def members(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Return weight and bias of each member."""
-        return zip(self.weight.mT, self.bias.squeeze(1), strict=True)
+    def members(self) -> Iterator[dict[str, Tensor]]:
+        """Return the state of each member's layer."""
+        for weight, bias in zip(self.weight.mT, self.bias.squeeze(1), strict=True):
+            yield {"weight": weight, "bias": bias}
 
 
 class SplitMembers(nn.Module):
@@ -76,8 +102,9 @@ def stack(nets: Sequence[nn.Sequential]) -> nn.Sequential:
     CPU that is faster than K small nets one after the other.
 
     Args:
-        nets: the K members, rows of convolution, pooling, activation, flattening
-            and fully connected layers, on one device; they are copied.
+        nets: the K members, rows of convolution, batch normalisation, pooling,
+            activation, flattening and fully connected layers, on one device; they
+            are copied.
 
     Returns:
         The net. It takes (n, K·c, h, w), member after member along the channels,
@@ -105,12 +132,13 @@ def _stack_layer(layers: tuple[nn.Module, ...]) -> nn.Module:
         return StackedConv2d([m for m in layers if isinstance(m, nn.Conv2d)])
     if isinstance(layers[0], nn.Linear):
         return StackedLinear([m for m in layers if isinstance(m, nn.Linear)])
+    if isinstance(layers[0], nn.BatchNorm2d):
+        return StackedBatchNorm2d([m for m in layers if isinstance(m, nn.BatchNorm2d)])
     if isinstance(layers[0], nn.Flatten):
         return SplitMembers(len(layers))
     return layers[0]  # an activation or a pooling has no weights to tell apart
 
 
-@torch.no_grad()
 def unstack(group: nn.Sequential, nets: Sequence[nn.Sequential]) -> None:
     """Copy the weights of the members out of a stacked net, after its training.
 
@@ -119,7 +147,6 @@ def unstack(group: nn.Sequential, nets: Sequence[nn.Sequential]) -> None:
         nets: the members that were stacked, whose weights are overwritten.
     """
     for stacked, *layers in zip(group, *nets, strict=True):
-        if isinstance(stacked, StackedConv2d | StackedLinear):
-            for layer, (weight, bias) in zip(layers, stacked.members(), strict=True):
-                layer.weight.copy_(weight)
-                layer.bias.copy_(bias)
+        if isinstance(stacked, StackedConv2d | StackedLinear | StackedBatchNorm2d):
+            for layer, state in zip(layers, stacked.members(), strict=True):
+                layer.load_state_dict(state)

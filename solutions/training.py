@@ -1,114 +1,168 @@
-"""Section 6.6, training: one net, several seeds together, several recipes in parallel.
+"""Section 6.6, training: one net, or several seeds of one recipe together.
 
 Belongs here: the training loop, the order of batches, the history of a run.
-Does not belong here: building nets (`lenet`), stacking them (`stacked`), data (`data`).
+Does not belong here: many recipes at once (`dispatch`), stacking nets (`stacked`).
 """
 
+import ctypes
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
-import joblib
-import numpy as np
 import torch
-from jaxtyping import Float, Int64, Num
-from numpy.typing import NDArray
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solutions.augmentation import augment
 from solutions.data import ImageSet
 from solutions.lenet import LeNetSpec, build
+from solutions.progress import progress
 from solutions.reproducibility import generator
 from solutions.stacked import stack, unstack
+
+# Two settings of glibc's mallopt, from its header malloc.h; its defaults see below.
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
 @dataclass(frozen=True)
 class History:
-    """What a run measured: one number per epoch, as the book's `train_ch6` plots it.
+    """What a run measured: one entry per epoch, as the book's `train_ch6` plots it.
 
     Args:
         train_loss: mean cross-entropy over the epoch's training examples, each
             measured just before the step that uses it.
         train_acc: fraction of them classified correctly, at the same moment.
         test_acc: fraction of the test examples classified correctly after the epoch.
+        grad_norm: for each layer with a weight matrix or kernels, from the input on,
+            the norm of the loss gradient with respect to them, averaged over the
+            steps of the epoch.
     """
 
     train_loss: tuple[float, ...]
     train_acc: tuple[float, ...]
     test_acc: tuple[float, ...]
+    grad_norm: tuple[tuple[float, ...], ...]
 
 
 # The nets of several seeds and their histories, in the order of the seeds.
 Trained: TypeAlias = tuple[list[nn.Sequential], list[History]]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What is trained and how; the seed is all that is missing for a run.
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """How a net is trained; the defaults are those of the book's `train_ch6`.
 
     Args:
-        spec: the net.
-        lr: learning rate of the first step.
+        lr: the largest learning rate, and the first one unless there is a warm-up.
         num_epochs: passes over the training set.
         batch_size: examples per step; the last step of an epoch may have fewer.
         decay: whether the learning rate falls linearly, to zero after the last step.
+        warmup: fraction of the steps in which the rate first rises linearly to `lr`.
+        momentum: of Nesterov; 0 is plain gradient descent.
+        weight_decay: this times a weight is added to its gradient.
+        label_smoothing: this share of each target is spread over all classes.
+        mirror: whether training images are mirrored at random.
+        shift: how many pixels, at most, training images are moved at random.
+
+    Raises:
+        ValueError: if `num_epochs` or `batch_size` is below 1.
+
+    Source: D2L sections 6.6, 11.6 (momentum), 11.11 (warm-up), 13.1 (augmentation).
     """
 
-    spec: LeNetSpec
     lr: float
     num_epochs: int
     batch_size: int = 256
     decay: bool = False
+    warmup: float = 0.0
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    mirror: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.num_epochs, self.batch_size) < 1:
+            raise ValueError(
+                f"num_epochs is {self.num_epochs} and batch_size is "
+                f"{self.batch_size}, but each must be at least 1"
+            )
+
+    def rate(self, step: int, num_steps: int) -> float:
+        """Return the learning rate of a step, as a fraction of `lr`.
+
+        Args:
+            step: the number of the step, from 0.
+            num_steps: how many there are in the whole run.
+
+        >>> how = Hyperparameters(lr=0.1, num_epochs=1, decay=True, warmup=0.5)
+        >>> [how.rate(step, 4) for step in range(4)]
+        [0.5, 1.0, 1.0, 0.5]
+        """
+        rising = self.warmup * num_steps
+        if step < rising:
+            return min((step + 1) / rising, 1.0)
+        return (num_steps - step) / (num_steps - rising) if self.decay else 1.0
+
+
+@dataclass(frozen=True)
+class Recipe(Hyperparameters):
+    """What is trained and how; the seed is all that is missing for a run.
+
+    Args:
+        spec: the net; the other arguments are those of `Hyperparameters`.
+
+    >>> Recipe(LeNetSpec(), lr=0.9, num_epochs=10).batch_size
+    256
+    """
+
+    spec: LeNetSpec
 
 
 def train(
     net: nn.Sequential,
+    how: Hyperparameters,
     train_set: ImageSet,
     test_set: ImageSet,
     *,
-    lr: float,
-    num_epochs: int,
-    batch_size: int = 256,
-    decay: bool = False,
     seed: int,
     device: torch.device | None = None,
+    compiled: bool = False,
 ) -> History:
     """Train a net as the book's `train_ch6` does, without its printing and plotting.
 
-    Plain stochastic gradient descent on the mean cross-entropy of a batch. The
-    examples are shuffled anew in every epoch.
+    Stochastic gradient descent on the mean cross-entropy of a batch. The examples
+    are shuffled anew in every epoch. A run of more than two seconds shows a progress
+    bar in a terminal and in Jupyter.
 
     Args:
         net: takes (n, c, h, w), returns logits (n, classes). It is trained in place
             and ends on `device`.
+        how: learning rate, number of epochs, and what else differs from the book.
         train_set: examples to learn from.
         test_set: examples to measure the accuracy on, after each epoch.
-        lr: learning rate of the first step.
-        num_epochs: passes over the training set.
-        batch_size: examples per step; the last step of an epoch may have fewer.
-        decay: whether the learning rate falls linearly, to zero after the last step.
         seed: the seed of the order of examples, which is the same on every device.
         device: where to train; None is the CPU.
+        compiled: whether PyTorch compiles the net first. On CUDA the steps are then
+            replayed as CUDA graphs. Written from the documentation: never run on
+            CUDA; on two CPU cores a long wait gained nothing.
 
     Returns:
-        Loss and accuracies of every epoch.
+        Loss, accuracies and gradients of every epoch.
 
     Raises:
-        ValueError: if a set is empty, or `num_epochs` or `batch_size` is below 1.
+        ValueError: if a set is empty, or has not as many images as labels.
 
     Source: D2L section 6.6, `train_ch6`.
     """
+    epochs = progress(range(how.num_epochs), "epochs", how.num_epochs)
     return _fit(
-        net,
-        [seed],
-        train_set,
-        test_set,
-        device or torch.device("cpu"),
-        lr=lr,
-        num_epochs=num_epochs,
-        batch_size=batch_size,
-        decay=decay,
+        net, how, [seed], train_set, test_set, epochs, device=device, compiled=compiled
     )[0]
 
 
@@ -117,7 +171,9 @@ def train_seeds(
     seeds: Sequence[int],
     train_set: ImageSet,
     test_set: ImageSet,
+    *,
     device: torch.device | None = None,
+    compiled: bool = False,
 ) -> Trained:
     """Train several seeds of one recipe together, as one stacked net.
 
@@ -130,6 +186,7 @@ def train_seeds(
         train_set: examples to learn from.
         test_set: examples to measure the accuracy on, after each epoch.
         device: where to train; None is the CPU.
+        compiled: as in `train`.
 
     Returns:
         The trained nets, on the CPU, and their histories, in the order of the seeds.
@@ -139,16 +196,16 @@ def train_seeds(
     """
     nets = [build(recipe.spec, seed) for seed in seeds]
     group = stack(nets)
+    epochs = range(recipe.num_epochs)
     histories = _fit(
         group,
+        recipe,
         seeds,
         train_set,
         test_set,
-        device or torch.device("cpu"),
-        lr=recipe.lr,
-        num_epochs=recipe.num_epochs,
-        batch_size=recipe.batch_size,
-        decay=recipe.decay,
+        epochs,
+        device=device,
+        compiled=compiled,
     )
     unstack(group, nets)
     return nets, histories
@@ -156,15 +213,14 @@ def train_seeds(
 
 def _fit(
     net: nn.Module,
+    how: Hyperparameters,
     seeds: Sequence[int],
     train_set: ImageSet,
     test_set: ImageSet,
-    device: torch.device,
+    epochs: Iterable[int],
     *,
-    lr: float,
-    num_epochs: int,
-    batch_size: int,
-    decay: bool,
+    device: torch.device | None,
+    compiled: bool,
 ) -> list[History]:
     """Train a net of one or more members in place; one seed and history for each."""
     for name, images in (("train_set", train_set), ("test_set", test_set)):
@@ -173,74 +229,131 @@ def _fit(
                 f"{name} has {len(images.images)} images and {len(images)} labels, "
                 "but must have as many of both, and at least one"
             )
-    if min(num_epochs, batch_size) < 1:
-        raise ValueError(
-            f"num_epochs is {num_epochs} and batch_size is {batch_size}, "
-            "but each must be at least 1"
-        )
+    device = device or torch.device("cpu")
     net.to(device).to(memory_format=torch.channels_last)
     train_set, test_set = train_set.to(device), test_set.to(device)
-    generators = [generator(seed) for seed in seeds]
-    optimizer = torch.optim.SGD(net.parameters(), lr)
-    steps = num_epochs * math.ceil(len(train_set) / batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: 1 - step / steps if decay else 1.0
+    if compiled:
+        net.compile(mode="reduce-overhead")
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        how.lr,
+        momentum=how.momentum,
+        nesterov=how.momentum > 0,
+        weight_decay=how.weight_decay,
     )
-    epochs = []
-    for _ in range(num_epochs):
-        orders = [torch.randperm(len(train_set), generator=g) for g in generators]
-        batches = torch.stack(orders, dim=1).to(device).split(batch_size)
-        loss, acc = train_epoch(net, train_set, batches, optimizer, schedule)
-        epochs.append((loss, acc, _accuracy(net, test_set, len(seeds))))
-    # (epoch, quantity, member) becomes one history per member.
-    return [
-        History(
-            *(
-                tuple(values[k] for values in curve)
-                for curve in zip(*epochs, strict=True)
+    steps = how.num_epochs * math.ceil(len(train_set) / how.batch_size)
+    rate = partial(how.rate, num_steps=steps)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    generators = [generator(seed) for seed in seeds]
+    measured = []
+    with _freed_memory_kept() if sys.platform == "linux" else nullcontext():
+        for _ in epochs:
+            batches = _batches(train_set, how, generators)
+            loss, acc, norms = train_epoch(
+                net, batches, optimizer, schedule, how.label_smoothing
             )
-        )
-        for k in range(len(seeds))
-    ]
+            measured.append((loss, acc, _accuracy(net, test_set, len(seeds)), norms))
+    # (epoch, quantity, member) becomes one history per member.
+    curves = [zip(*curve, strict=True) for curve in zip(*measured, strict=True)]
+    return [History(*of_member) for of_member in zip(*curves, strict=True)]
+
+
+@contextmanager
+def _freed_memory_kept() -> Iterator[None]:
+    """Let glibc keep freed memory during a training: each step needs as much again.
+
+    By default it returns large blocks to the system, which then has to clear their
+    pages anew, thousands of them in each step.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):  # another C library than glibc
+        yield
+        return
+    libc.mallopt(M_MMAP_MAX, 0)
+    libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_MAX, 65_536)
+        libc.mallopt(M_TRIM_THRESHOLD, 128 * 1024)
+        libc.malloc_trim(0)
+
+
+def _batches(
+    train_set: ImageSet, how: Hyperparameters, generators: Sequence[torch.Generator]
+) -> Iterator[tuple[Float[Tensor, "n K c h w"], Int64[Tensor, "K n"]]]:
+    """Yield the images and labels of each step of an epoch, for every member."""
+    orders = [torch.randperm(len(train_set), generator=g) for g in generators]
+    indices = torch.stack(orders, dim=1).to(train_set.labels.device)
+    for i in indices.split(how.batch_size):
+        X, y = train_set.images[i], train_set.labels[i].T
+        if how.mirror or how.shift:
+            members = zip(X.unbind(1), generators, strict=True)
+            changed = [
+                augment(images, mirror=how.mirror, shift=how.shift, generator=g)
+                for images, g in members
+            ]
+            X = torch.stack(changed, dim=1)
+        yield X, y
 
 
 def train_epoch(
     net: nn.Module,
-    train_set: ImageSet,
-    batches: Sequence[Int64[Tensor, "_ K"]],
+    batches: Iterable[tuple[Float[Tensor, "_ K c h w"], Int64[Tensor, "K _"]]],
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> tuple[list[float], list[float]]:
+    label_smoothing: float = 0.0,
+) -> tuple[list[float], list[float], list[tuple[float, ...]]]:
     """Take one step of gradient descent per batch, for every member of a net.
 
     Args:
         net: takes (n, K·c, h, w), returns logits (K, n, classes), or (n, classes)
-            for a single member; on the device of the set.
-        train_set: the whole training set.
-        batches: the examples of each step, one column of indices per member.
+            for a single member.
+        batches: the images of each step, shape (n, K, c, h, w), and their labels,
+            shape (K, n), on the device of the net.
         optimizer: changes the weights.
         schedule: changes the learning rate of `optimizer` after each step.
+        label_smoothing: this share of each target is spread over all classes.
 
     Returns:
         Each member's mean loss and its fraction of correct classifications, over
-        the examples and measured just before the step that uses them.
+        the examples and measured just before the step that uses them, and its
+        gradient norm in each layer, averaged over the steps.
     """
     net.train()
-    # The sums stay on the device: to read one in each step would be to wait for it.
-    loss_sum = torch.zeros(batches[0].shape[1], device=batches[0].device)
-    hits = torch.zeros_like(loss_sum, dtype=torch.int64)
-    for i in batches:
-        X, y = train_set.images[i], train_set.labels[i].T
+    named = net.named_parameters()
+    weights = [w for name, w in named if name.endswith("weight") and w.ndim > 1]
+    losses, hits, norms = [], [], []
+    for X, y in batches:
         logits = _logits(net, X)
-        loss = F.cross_entropy(logits.mT, y, reduction="none")
+        loss = F.cross_entropy(
+            logits.mT, y, reduction="none", label_smoothing=label_smoothing
+        )
         optimizer.zero_grad()
         # No weight is shared, so the gradient of the sum is each member's own.
         loss.mean(dim=1).sum().backward()
         optimizer.step()
         schedule.step()
-        loss_sum += loss.detach().sum(dim=1)
-        hits += (logits.argmax(dim=2) == y).sum(dim=1)
-    return _per_example(loss_sum, len(train_set)), _per_example(hits, len(train_set))
+        # These stay on the device: to read one in each step would be to wait for it.
+        losses.append(loss.detach())
+        hits.append(logits.argmax(dim=2) == y)
+        norms.append(_gradient_norms(weights, len(y)))
+    loss, hit = torch.cat(losses, dim=1), torch.cat(hits, dim=1)
+    norm = torch.stack(norms).mean(dim=0)
+    return (
+        loss.mean(dim=1).tolist(),
+        hit.double().mean(dim=1).tolist(),
+        [tuple(member) for member in norm.tolist()],
+    )
+
+
+def _gradient_norms(
+    weights: Sequence[nn.Parameter], num_members: int
+) -> Float[Tensor, "K layers"]:
+    """Return the norm of the gradient of every layer, for each member."""
+    gradients = [w.grad for w in weights if w.grad is not None]
+    norms = [g.reshape(num_members, -1).norm(dim=1) for g in gradients]
+    return torch.stack(norms, dim=1)
 
 
 def _logits(
@@ -255,86 +368,10 @@ def _logits(
 def _accuracy(net: nn.Module, test_set: ImageSet, num_members: int) -> list[float]:
     """Return the fraction of the images that each member classifies correctly."""
     net.eval()
-    hits = torch.zeros(num_members, dtype=torch.int64, device=test_set.labels.device)
-    for i in torch.arange(len(test_set), device=hits.device).split(256):
-        X = test_set.images[i, None].expand(-1, num_members, -1, -1, -1)
-        hits += (_logits(net, X).argmax(dim=2) == test_set.labels[i]).sum(dim=1)
-    return _per_example(hits, len(test_set))
-
-
-def _per_example(sums: Num[Tensor, " K"], num_examples: int) -> list[float]:
-    """Return means over examples; only here does the device hand numbers over."""
-    return [total / num_examples for total in sums.tolist()]
-
-
-def train_recipes(
-    recipes: Sequence[Recipe],
-    seeds: Sequence[int],
-    train_set: ImageSet,
-    test_set: ImageSet,
-    device: torch.device | None = None,
-) -> list[Trained]:
-    """Train every recipe with every seed; on a CPU, one process per core.
-
-    Each process uses one thread: the threads of two processes would wait for one
-    another. Seeds of one recipe train together, unless processes would be idle. An
-    accelerator takes one recipe after the other.
-
-    Args:
-        recipes: what to train, and how.
-        seeds: the seeds of each recipe.
-        train_set: examples to learn from.
-        test_set: examples to measure the accuracy on, after each epoch.
-        device: where to train; None is the CPU.
-
-    Returns:
-        For each recipe, in order, what `train_seeds` returns.
-    """
-    device = device or torch.device("cpu")
-    if device.type != "cpu":
-        return [train_seeds(r, seeds, train_set, test_set, device) for r in recipes]
-    # Arrays, unlike tensors, reach the processes through memory that they share;
-    # mode "c" makes them writable, as PyTorch wants arrays to be.
-    sets = [
-        (s.images.numpy(), s.labels.numpy(), s.classes) for s in (train_set, test_set)
-    ]
-    tasks = _tasks(recipes, seeds, joblib.cpu_count())
-    trained = joblib.Parallel(n_jobs=joblib.cpu_count(), mmap_mode="c")(
-        joblib.delayed(_train_in_worker)(recipes[index], some_seeds, *sets)
-        for index, some_seeds in tasks
-    )
-    results: list[Trained] = [([], []) for _ in recipes]
-    for (index, _), (nets, histories) in zip(tasks, trained, strict=True):
-        results[index][0].extend(nets)
-        results[index][1].extend(histories)
-    return results
-
-
-def _tasks(
-    recipes: Sequence[Recipe], seeds: Sequence[int], num_workers: int
-) -> list[tuple[int, list[int]]]:
-    """Divide the work: pairs of a recipe's index and some seeds, the longest first.
-
-    Seeds stay together unless there are fewer recipes than workers. The seeds of one
-    recipe come in order.
-    """
-    num_parts = math.ceil(num_workers / max(len(recipes), 1))
-    parts = np.array_split(list(seeds), min(num_parts, max(len(seeds), 1)))
-    # A long run that starts last would run alone.
-    order = sorted(range(len(recipes)), key=lambda r: -recipes[r].num_epochs)
-    return [(index, part.tolist()) for index in order for part in parts]
-
-
-Arrays: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64], tuple[str, ...]]
-
-
-def _train_in_worker(
-    recipe: Recipe, seeds: Sequence[int], train_arrays: Arrays, test_arrays: Arrays
-) -> Trained:
-    """Do one recipe in a process of its own, on one thread."""
-    torch.set_num_threads(1)
-    train_set, test_set = (
-        ImageSet(torch.from_numpy(images), torch.from_numpy(labels), classes)
-        for images, labels, classes in (train_arrays, test_arrays)
-    )
-    return train_seeds(recipe, seeds, train_set, test_set)
+    hits = []
+    for X, y in zip(
+        test_set.images.split(256), test_set.labels.split(256), strict=True
+    ):
+        shared = X[:, None].expand(-1, num_members, -1, -1, -1)
+        hits.append(_logits(net, shared).argmax(dim=2) == y)
+    return torch.cat(hits, dim=1).double().mean(dim=1).tolist()

@@ -1,0 +1,116 @@
+"""Section 6.6, the experiments: every net that the study compares, by name.
+
+Belongs here: recipes, each with the question that it answers.
+Does not belong here: running them (`study`), what follows from them (the notebook).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from solutions.lenet import LeNetSpec
+from solutions.study import Experiment
+from solutions.training import Recipe
+
+# The book's LeNet. Only the learning rate differs: it falls to zero, because at a
+# constant rate the last epochs jump by more than most variants differ.
+BASE = Recipe(LeNetSpec(), lr=0.9, num_epochs=6, decay=True)
+LENET = BASE.spec
+THREE = LeNetSpec((6, 16, 32), 5, (2, 0, 2), pooled=(True, True, False))
+
+
+# One change at a time (exercise 6.6.2 a to f); the first is what all are compared with.
+KNOBS = {
+    "LeNet": BASE,
+    "a. window 3": replace(BASE, spec=replace(LENET, window=3, paddings=(1, 0))),
+    "a. window 7": replace(BASE, spec=replace(LENET, window=7, paddings=(3, 0))),
+    "b. half the channels": replace(BASE, spec=replace(LENET, channels=(3, 8))),
+    "b. twice the channels": replace(BASE, spec=replace(LENET, channels=(12, 32))),
+    "c. tanh, rate 0.3": replace(BASE, lr=0.3, spec=replace(LENET, activation="tanh")),
+    "c. ReLU, rate 0.1": replace(BASE, lr=0.1, spec=replace(LENET, activation="relu")),
+    "d. one convolution": replace(BASE, spec=LeNetSpec((6,), 5, (2,), (True,))),
+    "d. three convolutions": replace(BASE, spec=THREE),
+    "d. three, ReLU, rate 0.1": replace(
+        BASE, lr=0.1, spec=replace(THREE, activation="relu")
+    ),
+    "d. three, batch norm": replace(BASE, spec=replace(THREE, batch_norm=True)),
+    "e. one dense layer": replace(BASE, spec=replace(LENET, dense=())),
+    "e. two dense layers": replace(BASE, spec=replace(LENET, dense=(84,))),
+    "e. four dense layers": replace(BASE, spec=replace(LENET, dense=(120, 84, 84))),
+    "f. rate 0.3": replace(BASE, lr=0.3),
+    "f. rate 1.8": replace(BASE, lr=1.8),
+    "f. constant rate": replace(BASE, decay=False),
+    "f. PyTorch's weights": replace(BASE, spec=replace(LENET, init="default")),
+    "f. 3 epochs": replace(BASE, num_epochs=3),
+    "f. 12 epochs": replace(BASE, num_epochs=12),
+}
+
+# What gained together, with LeNet's own layers, beside a net of a published answer.
+PUBLISHED = LeNetSpec(
+    (6, 10, 16), 3, (2, 0, 0), (True,) * 3, activation="relu", dense=(120, 84, 20)
+)
+TANH_MAX = replace(BASE, lr=0.3, spec=LeNetSpec(activation="tanh", pooling="max"))
+RELU_MAX = replace(BASE, lr=0.2, spec=LeNetSpec(activation="relu", pooling="max"))
+TOGETHER = {
+    "tanh, max pooling, rate 0.3": TANH_MAX,
+    "ReLU, max pooling, rate 0.2": RELU_MAX,
+    "published net, rate 0.1": replace(BASE, lr=0.1, spec=PUBLISHED),
+}
+
+# A descendant of LeNet, and a wider one.
+RECIPE = Recipe(
+    LeNetSpec(
+        channels=(16, 32),
+        pooling="max",
+        activation="relu",
+        dense=(128,),
+        batch_norm=True,
+    ),
+    lr=0.2,
+    num_epochs=8,
+    decay=True,
+    warmup=0.2,
+    momentum=0.9,
+    weight_decay=5e-4,
+    mirror=True,
+)
+WIDE = replace(RECIPE, spec=replace(RECIPE.spec, channels=(32, 64)))
+# A mirrored digit is another sign, but a moved one is the same.
+DIGITS = replace(RECIPE, mirror=False, shift=2)
+
+# The recipe, each time with one ingredient changed, in fewer epochs.
+QUICK = replace(RECIPE, num_epochs=3)
+NET = QUICK.spec
+ABLATIONS = {
+    "all ingredients": QUICK,
+    "no batch norm": replace(QUICK, spec=replace(NET, batch_norm=False)),
+    "no batch norm, rate 0.02": replace(
+        QUICK, lr=0.02, spec=replace(NET, batch_norm=False)
+    ),
+    "tanh instead of ReLU": replace(QUICK, spec=replace(NET, activation="tanh")),
+    "average instead of max": replace(QUICK, spec=replace(NET, pooling="avg")),
+    "twice the channels": replace(WIDE, num_epochs=3),
+    "LeNet's channels": replace(QUICK, spec=replace(NET, channels=(6, 16))),
+    "LeNet's dense layers": replace(QUICK, spec=replace(NET, dense=(120, 84))),
+    "no momentum": replace(QUICK, momentum=0.0),
+    "no momentum, rate 1": replace(QUICK, momentum=0.0, lr=1.0),
+    "no weight decay": replace(QUICK, weight_decay=0.0),
+    "constant rate": replace(QUICK, decay=False),
+    "no warm-up": replace(QUICK, warmup=0.0),
+    "no mirroring": replace(QUICK, mirror=False),
+}
+
+
+def _named(group: str, recipes: Mapping[str, Recipe]) -> dict[str, Experiment]:
+    """Return experiments whose validation set judges, under the name of their group."""
+    return {f"{group}: {name}": Experiment(r) for name, r in recipes.items()}
+
+
+# In the order in which they run.
+EXPERIMENTS = {
+    "test: wide": Experiment(WIDE, final=True),
+    "test: recipe": Experiment(RECIPE, final=True),
+    "test: digits": Experiment(DIGITS, "MNIST", final=True),
+    **_named("knobs", KNOBS),
+    **_named("together", TOGETHER),
+    **_named("ablation", ABLATIONS),
+}

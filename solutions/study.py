@@ -1,0 +1,190 @@
+"""Section 6.6, studies: running experiments, and keeping their results in a file.
+
+Belongs here: running what has no result yet, and knowing which code made a result.
+Does not belong here: the experiments (`experiments`), how to train (`training`).
+"""
+
+import ast
+import hashlib
+import inspect
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from solutions import augmentation, lenet, stacked, training
+from solutions.data import ImageSet, load
+from solutions.dispatch import Job, train_jobs
+from solutions.progress import progress
+from solutions.reproducibility import generator
+from solutions.training import History, Recipe
+
+# What a result depends on. How runs are distributed changes their rounding at most.
+CODE = (augmentation, ImageSet, lenet, generator, stacked, training)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One recipe of the study, with its data and its seeds.
+
+    Args:
+        recipe: what is trained, and how.
+        name: of the data set, as `load` takes it.
+        final: if true, all 60,000 training images are used and the test set judges.
+            Otherwise 10,000 of them, always the same, are set aside and judge.
+        seeds: they train together, in one process.
+    """
+
+    recipe: Recipe
+    name: str = "FashionMNIST"
+    final: bool = False
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one experiment measured.
+
+    Args:
+        histories: one per seed, in their order.
+        cpu_seconds: what the training of all seeds took on one thread.
+    """
+
+    histories: tuple[History, ...]
+    cpu_seconds: float
+
+
+@cache
+def fingerprint() -> str:
+    """Return a hash of the code that results depend on, without its documentation.
+
+    >>> len(fingerprint())
+    64
+    """
+    trees = [ast.parse(inspect.getsource(part)) for part in CODE]
+    for node in (n for tree in trees for n in ast.walk(tree)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()
+
+
+def label(experiment: Experiment) -> str:
+    """Return what names an experiment and the code that runs it, for its file.
+
+    Two experiments, or two states of the code, have different labels.
+    """
+    text = f"{fingerprint()} {experiment!r}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def sets_of(experiment: Experiment) -> tuple[ImageSet, ImageSet]:
+    """Return what an experiment trains on, and what it measures the accuracy on."""
+    everything = _load_once(experiment.name, True)
+    if experiment.final:
+        return everything, _load_once(experiment.name, False)
+    return _split_once(experiment.name)
+
+
+# The processes share a set in memory if it is the same object.
+_load_once = cache(load)
+
+
+@cache
+def _split_once(name: str) -> tuple[ImageSet, ImageSet]:
+    """Set aside the validation images, the same ones in every experiment."""
+    return _load_once(name, True).split(10_000, generator(662))
+
+
+def run(experiments: Mapping[str, Experiment], folder: Path) -> None:
+    """Run the experiments whose result is not in a folder yet, and store each there.
+
+    A result is written as soon as it is there, so an interrupted study goes on
+    where it stopped. Results of other code have other file names: they are not used.
+
+    Args:
+        experiments: name and experiment, in the order in which they are started.
+        folder: where the results are kept; it is made if it does not exist.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [e for e in experiments.values() if not _file(folder, e).exists()]
+    jobs = [Job(e.recipe, e.seeds, *sets_of(e)) for e in missing]
+    for done in progress(train_jobs(jobs), "runs", len(jobs)):
+        result = Result(tuple(done.histories), done.cpu_seconds)
+        _write(_file(folder, missing[done.number]), result)
+
+
+def _file(folder: Path, experiment: Experiment) -> Path:
+    """Return where the result of an experiment is kept."""
+    return folder / f"{label(experiment)}.json"
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write a file that is there completely or not at all."""
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(value, indent=1, default=asdict) + "\n", "utf-8")
+    os.replace(partial, path)
+
+
+def collect(experiments: Mapping[str, Experiment], folder: Path, path: Path) -> None:
+    """Put the results of all experiments, and what made them, into one file.
+
+    Args:
+        experiments: name and experiment; all must have been run.
+        folder: where `run` put the results.
+        path: the file to write, in JSON.
+    """
+    results = {
+        name: {"label": label(e), **json.loads(_file(folder, e).read_text("utf-8"))}
+        for name, e in experiments.items()
+    }
+    made_with = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+    }
+    _write(path, {"made_with": made_with, "results": results})
+
+
+def read(experiments: Mapping[str, Experiment], path: Path) -> dict[str, Result]:
+    """Read the results that `collect` wrote.
+
+    Args:
+        experiments: name and experiment, as they are now.
+        path: the file.
+
+    Returns:
+        Name and result of each experiment.
+
+    Raises:
+        ValueError: if a result was made by other code, or its experiment has been
+            changed, so that it does not say what the code of today would find.
+    """
+    stored = json.loads(path.read_text("utf-8"))["results"]
+    now = {name: label(experiment) for name, experiment in experiments.items()}
+    stale = [
+        name for name, made in now.items() if stored.get(name, {}).get("label") != made
+    ]
+    if stale or stored.keys() - now.keys():
+        raise ValueError(
+            f"{path} has no result of the present code for: "
+            f"{', '.join([*stale, *(stored.keys() - now.keys())])}; run `make study`"
+        )
+    return {
+        name: Result(
+            tuple(_history(h) for h in entry["histories"]), entry["cpu_seconds"]
+        )
+        for name, entry in stored.items()
+    }
+
+
+def _history(entry: Mapping[str, Any]) -> History:
+    """Return a history as it was before it was written as JSON, which has no tuples."""
+    curves = {name: tuple(values) for name, values in entry.items()}
+    norms = tuple(tuple(epoch) for epoch in curves.pop("grad_norm"))
+    return History(**curves, grad_norm=norms)
