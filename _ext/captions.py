@@ -35,14 +35,16 @@ def join(app: Sphinx, doctree: nodes.document) -> None:
             images = list(bundle.findall(nodes.image))
             if not (images and is_bundle(bundle) and is_bundle(after)):
                 continue
-            (paragraph,) = after.children[0].children
+            below = after.children[0].children
+            if [type(node) for node in below] != [nodes.paragraph]:
+                continue
             number += 1
             for image in images:
                 figure = nodes.figure("", ids=[f"fig-{section}-{number}"])
                 figure.source, figure.line = bundle.source, bundle.line
                 image.replace_self(figure)
                 figure += image
-                figure += nodes.caption("", "", *paragraph.deepcopy().children)
+                figure += nodes.caption("", "", *below[0].deepcopy().children)
             outputs.children.remove(after)
 
 
