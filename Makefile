@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh colab lint bench lock clean environment
+.PHONY: help book pdf test test-site data lab refresh colab lint bench study lock clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -61,6 +61,9 @@ lint: environment ## check style, types, spelling and the notebooks' form
 
 bench: environment data ## measure the speed of training here; rewrites its page
 	@$(RUN) -m tools.bench
+
+study: environment data ## train every net of the study in 6.6; goes on where it stopped
+	@$(RUN) -m tools.study
 
 lock: environment ## write requirements.lock anew from requirements.txt
 	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \

@@ -426,6 +426,30 @@ def feature_maps(
     return fig
 
 
+def labelled_images(
+    images: Tensor, titles: Sequence[str], *, columns: int = 8
+) -> Figure:
+    """Draw gray images in rows, each below its title.
+
+    Args:
+        images: shape (n, 1, h, w), at least one.
+        titles: one per image.
+        columns: images side by side.
+
+    Returns:
+        The figure.
+    """
+    rows = ceil(len(images) / columns)
+    fig = new_figure(rows * (WIDTH / columns + 0.25))
+    axes = fig.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, (image,), title in zip(axes.flat, images.cpu(), titles, strict=False):
+        ax.imshow(image, cmap="gray")
+        ax.set_title(title, fontsize=SMALL)
+    return fig
+
+
 def throughput_panels(
     by_batch_size: Mapping[int, float], by_num_seeds: Mapping[int, float]
 ) -> Figure:

@@ -11,6 +11,7 @@ from solutions.figures import (
     dependence,
     draw_matrix,
     feature_maps,
+    labelled_images,
     lines,
     matrices,
     network,
@@ -222,3 +223,13 @@ def test_the_way_through_a_tournament_is_the_winners():
     assert [t.get_text() for t in won] == ["8"] * 4
     assert won[0].get_position() == (0.0, -1.0)
     assert sum(line.get_color() == COLORS[2] for line in ax.lines) == 3
+
+
+def test_labelled_images_keep_their_titles_and_continue_below():
+    images = torch.arange(5.0).reshape(5, 1, 1, 1) * torch.ones(5, 1, 3, 2)
+    fig = labelled_images(images, ["a", "b", "c", "d", "e"], columns=3)
+    shown = [
+        (ax.get_title(), ax.images[0].get_array()[0, 0]) for ax in fig.axes if ax.images
+    ]
+    assert shown == [("a", 0.0), ("b", 1.0), ("c", 2.0), ("d", 3.0), ("e", 4.0)]
+    assert len(fig.axes) == 6 and not fig.axes[5].axison

@@ -408,6 +408,11 @@ def watched(kernel: Any) -> Any:
     return get_message_while_alive
 
 
+def pytest_configure() -> None:
+    """Let the notebooks' kernels inherit that a progress bar is no output."""
+    os.environ["TQDM_DISABLE"] = "1"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collect_file(
     file_path: Path, parent: pytest.Collector

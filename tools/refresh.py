@@ -302,6 +302,7 @@ def main(names: Sequence[str]) -> int:
     """Refresh the notebooks named, or all; return the exit status."""
     # The stored numbers are those of the CPU, whatever else this machine has.
     os.environ["D2L_DEVICE"] = "cpu"
+    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no result
     for path in [Path(name) for name in names] or sorted(CHAPTERS.glob("*.ipynb")):
         try:
             changes = refresh(path)
