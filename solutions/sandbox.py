@@ -327,10 +327,12 @@ def _same(before: object, after: object) -> bool:
 
 def _shares(value: object, argument: object) -> bool:
     """Say whether a result lies in the memory of an argument."""
-    if not isinstance(value, Tensor) or not isinstance(argument, Tensor):
-        return False
-    storages = [t.untyped_storage().data_ptr() for t in (value, argument)]
-    return storages[0] == storages[1] != 0
+    places = [
+        tensor.untyped_storage().data_ptr()
+        for tensor in (value, argument)
+        if isinstance(tensor, Tensor) and tensor.layout == torch.strided
+    ]
+    return len(places) == 2 and places[0] == places[1] != 0
 
 
 def portable(value: object) -> object:
@@ -347,7 +349,9 @@ def portable(value: object) -> object:
     [1, Foreign(kind='set')]
     """
     if isinstance(value, Tensor):
-        if value.numel() > MAX_ELEMENTS or value.layout != torch.strided:
+        if value.layout != torch.strided:
+            return Foreign("sparse tensor")
+        if value.numel() > MAX_ELEMENTS:
             return torch.empty(value.shape, dtype=value.dtype, device="meta")
         return value.detach().cpu().clone().as_subclass(Tensor)
     if isinstance(value, np.generic):

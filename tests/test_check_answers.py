@@ -73,6 +73,18 @@ def lenet_with_max_pooling():
     return lenet.build(lenet.LeNetSpec(pooling="max"), seed=0)
 
 
+def max_net(k):
+    first, *others = pooling.tournament_kernels(k)
+    layers = []
+    for i, K in enumerate([first, *others]):
+        layer = nn.Conv2d(
+            K.shape[1], K.shape[0], tuple(K.shape[2:]), stride=1 if i else k, bias=False
+        )
+        layer.weight = nn.Parameter(K)
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
 def features(k1, p1, k2, p2, c2):
     side = (28 + 2 * p1 - k1 + 1) // 2
     return c2 * ((side + 2 * p2 - k2 + 1) // 2) ** 2
@@ -99,6 +111,16 @@ RIGHT = {
     "6.1.5 reach": lambda k, dilations: 1 + (k - 1) * sum(dilations),
     "6.1.6": convolution.conv2d_full,
     "6.1.6 pair": ([1, 2], [3, 5]),
+    "7.1.2 matrix": lambda V, n: sum(
+        tap * torch.diag(torch.ones(n - abs(a)), a)
+        for tap, a in zip(V, range(-(len(V) // 2), len(V) // 2 + 1), strict=True)
+        if abs(a) < n
+    ),
+    "7.1.4 sentences": (
+        "the dog bit the man because the dog bit the man",
+        "the dog bit the man because the dog bit the man because the dog bit the man",
+    ),
+    "7.1.5 response": lambda k, out: k * (k - out),
     "6.2.1 a": lambda X: X[:, :-1] - X[:, 1:],
     "6.2.1 b": lambda X: (X[:-1] - X[1:]).T,
     "6.2.1 c": lambda X: X[:-1] - X[1:],
@@ -110,6 +132,8 @@ RIGHT = {
     "6.2.4 integral": lambda n, h: [h] * n,
     "6.2.4 size": lambda d: d + 1,
     "6.2.4 derivative": lambda d: [(-1) ** (d - k) * comb(d, k) for k in range(d + 1)],
+    "7.2.2 edge": lambda v: convolution.directional_kernel(v),
+    "7.2.2 blur": convolution.blur_kernel(3),
     "6.3.1 shape": (2, 2),
     "6.3.1": per_axis,
     "6.3.2": plane,
@@ -123,6 +147,14 @@ RIGHT = {
     "6.3.4 receptive_field": lambda ks, ss: padding_stride.receptive_field(
         list(zip(ks, ss, strict=True))
     )[0],
+    "7.3.3 reflect": lambda X, p: padding_stride.mirror_pad(X[None, None], p)[0, 0],
+    "7.3.3 symmetric": lambda X, p: padding_stride.mirror_pad(
+        X[None, None], p, repeat_edge=True
+    )[0, 0],
+    "7.3.5 correlation": lambda k, j: max(0, 1 - j / k),
+    "7.3.6": lambda x, K, s: padding_stride.fractional_stride_conv2d(
+        x.reshape(1, 1, 1, -1), K.reshape(1, 1, 1, -1), (1, s)
+    )[0, 0, 0],
     "6.4.1": two_kernels,
     "6.4.1 layers": lambda W1, b1, W2, b2: channels.compose_convs(W1, b1, W2, b2)[:2],
     "6.4.1 size": lambda k1, k2: k1 + k2 - 1,
@@ -141,6 +173,10 @@ RIGHT = {
     "6.4.6": lambda X, W, stride, padding: convolution.conv2d_matmul(
         X, W, stride=stride, padding=padding
     ),
+    "7.4.1 kernel": [1, 0, 1],
+    "7.4.1 split": lambda K: channels.split_by_axis(K[None, None]),
+    "7.4.6 reads": lambda k, delta: (k + delta - 1) / delta,
+    "7.4.7 factor": lambda c, b: b,
     "6.5.1": pooling.avg_pool2d_as_conv,
     "6.5.1 inside": lambda X, k, s, p: pooling.avg_pool2d_as_conv(
         X, k, s, p, count_include_pad=False
@@ -155,6 +191,9 @@ RIGHT = {
     "6.5.5": pooling.min_pool2d,
     "6.5.6": lambda x, beta: softmax_window(x, beta).item(),
     "6.5.6 softmax": softmax_window,
+    "7.5.2 windows": ([1, 0], [0, 1]),
+    "7.5.3 maximum": lambda a, b: (a - b).relu() + b.relu() - (-b).relu(),
+    "7.5.3 net": max_net,
     "6.6.1 net": lenet_with_max_pooling,
     "6.6.1 parameters": 61706,
     "6.6.2 net": lambda: lenet.build(lenet.LeNetSpec(), seed=0),

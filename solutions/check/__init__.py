@@ -22,7 +22,7 @@ class Checker:
     """
 
     def __init__(self) -> None:
-        self.time_limit = 5.0
+        self.time_limit = 10.0
         self._sandbox = sandbox.Sandbox()
 
     def __call__(self, exercise: str, *answer: object, **answers: object) -> Report:

@@ -19,14 +19,15 @@ from solutions.reproducibility import generator
 # What a composite strategy draws with; hypothesis' own type cannot be checked at run
 # time, which the tests do.
 Draw: TypeAlias = Callable[..., Any]
+Arguments: TypeAlias = tuple[Any, ...]
 
 
 def distinct(*shape: int, seed: int = 0) -> Tensor:
     """Return a float32 tensor of whole numbers, of both signs, no two of them alike.
 
     >>> distinct(2, 3)
-    tensor([[-6., -2.,  2.],
-            [ 1., -4.,  0.]])
+    tensor([[ 2., -6., -1.],
+            [ 3.,  1., -2.]])
     """
     size = prod(shape)
     numbers = torch.randperm(2 * size, generator=generator(seed))[:size] - size
@@ -86,7 +87,7 @@ IMAGES_AND_KERNELS = (
 
 
 @st.composite
-def convolutions(draw: Draw) -> tuple[object, ...]:
+def convolutions(draw: Draw) -> Arguments:
     """Generate X (n, c_i, h, w), W (c_o, c_i, k_h, k_w), stride and padding, as pairs.
 
     Strides may be larger than the kernel, the padding too.

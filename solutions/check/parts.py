@@ -17,16 +17,15 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from solutions.check.inputs import simpler
+from solutions.check.inputs import Arguments, simpler
 from solutions.check.result import Result, arguments_shown, kind_of, shown
 from solutions.check.search import smallest
 from solutions.sandbox import Call, Foreign, Load, Outcome, Sandbox, apply
 
-Arguments: TypeAlias = tuple[Any, ...]
 Judge: TypeAlias = Callable[[Arguments, Any], str | None]
 
 TOLERANCE = 1e-4  # of float32 sums of a few small numbers
-SEARCH_CALLS = 4  # a search may take as long as so many calls may
+SEARCH_CALLS = 2  # a search may take as long as so many calls may
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ class FunctionQuestion(Question):
         keeps_values: whether the numbers in a tensor must stay what `inputs` makes.
         judge: instead of comparing with `oracle`, says what is wrong with a result.
         call: how the function is called, inside the sandbox.
+        given: the names of the inputs, if they are not those of the parameters.
     """
 
     parameters: tuple[str, ...]
@@ -104,6 +104,7 @@ class FunctionQuestion(Question):
     keeps_values: bool = False
     judge: Judge | None = None
     call: Call = apply
+    given: tuple[str, ...] | None = None
 
     @property
     def answer(self) -> str:
@@ -158,14 +159,17 @@ class FunctionQuestion(Question):
     def _failed(self, calls: "_Calls", arguments: Arguments) -> Result:
         """Describe a failure, with a hint if the mistake is known."""
         outcome = calls.outcome(arguments)
-        where = arguments_shown(self.parameters, arguments)
+        names = self.parameters if self.given is None else self.given
+        where = arguments_shown(names, arguments)
         how = "Input" if calls.is_over else "Smallest input found"
         lines = [f"{how}: {where}"] if where else []
         if outcome.how != "returned":
-            return self.result(*lines, f"The function {outcome.message}.")
+            lines.append(f"The function {outcome.message}.")
+            hint = self._hint(calls) if outcome.how == "raised" else None
+            return self.result(*lines, *([f"Hint: {hint}"] if hint else []))
         if outcome.changed:
-            names = " and ".join(self.parameters[i] for i in outcome.changed)
-            lines.append(f"The function changes its argument {names} in place.")
+            changed = " and ".join(names[i] for i in outcome.changed)
+            lines.append(f"The function changes its argument {changed} in place.")
             lines.append("Hint: compute with a copy, such as X.clone().")
             return self.result(*lines)
         fault = self.fault(arguments, outcome.value)
@@ -183,8 +187,11 @@ class FunctionQuestion(Question):
 
     def _hint(self, calls: "_Calls") -> str | None:
         """Return the hint of the mistake that explains all results seen."""
+        for arguments in self.examples:
+            if not calls.is_over:
+                calls.outcome(arguments)
         for mistake in (*self.mistakes, *self._general_mistakes()):
-            if calls.are_explained_by(mistake):
+            if not calls.is_over and calls.are_explained_by(mistake):
                 return mistake.hint
         return None
 

@@ -65,7 +65,8 @@ def of_exercise(exercise: str) -> list[AnyQuestion]:
     if exercise not in known:
         raise ValueError(
             f"{exercise!r} is no exercise that can be checked, but these are: "
-            f"{', '.join(known)}"
+            f"{', '.join(known)} (7.x are those that edition 1.0 adds; "
+            "for its other ones see the table on the book's first page)"
         )
     return known[exercise]
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, configuration, find, settings
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
+from hypothesis.errors import Flaky, NoSuchExample
 
 Input = TypeVar("Input")
 
@@ -45,7 +45,7 @@ def smallest(
     Returns:
         The smallest failing input found, or None.
 
-    >>> smallest(st.integers(0, 100), lambda n: n > 41, seconds=10)
+    >>> smallest(st.integers(0, 100), lambda n: n > 41, seconds=10.0)
     42
     """
     deadline = time.monotonic() + seconds
@@ -67,7 +67,7 @@ def _find(inputs: st.SearchStrategy[Input], fails: Callable[[Input], bool]) -> N
     """Let hypothesis search; the last failing input that it tries is the smallest."""
     # Both errors end a search: nothing failed; or what failed once did not again,
     # as when the time was over while hypothesis made an input smaller.
-    with _hidden_files(), contextlib.suppress(HypothesisException):
+    with _hidden_files(), contextlib.suppress(NoSuchExample, Flaky):
         fails(find(inputs, fails, settings=QUIET, random=Random(6)))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solutions.check.inputs import Draw, distinct, image, upto
+from solutions.check.inputs import Arguments, Draw, distinct, image, upto
 from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
 from solutions.sandbox import Call
 
@@ -28,7 +28,7 @@ def _pixelwise(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
 
 
 @st.composite
-def _pixel_layers(draw: Draw) -> tuple[Tensor, ...]:
+def _pixel_layers(draw: Draw) -> Arguments:
     """Generate X (h, w, c_i), V (c_i, c_o), u (c_o)."""
     h, w, c_i, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 3), upto(draw, 3)
     return image(draw, h, w, c_i), image(draw, c_i, c_o), image(draw, c_o)
@@ -55,7 +55,7 @@ def _causal(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
 
 
 @st.composite
-def _sequence_layers(draw: Draw, odd: bool) -> tuple[Tensor, ...]:
+def _sequence_layers(draw: Draw, odd: bool) -> Arguments:
     """Generate X (t, c_i), V (taps, c_i, c_o), u (c_o)."""
     taps = 2 * upto(draw, 2, 0) + 1 if odd else upto(draw, 4)
     t, c_i, c_o = upto(draw, 5), upto(draw, 2), upto(draw, 2)
@@ -77,7 +77,7 @@ def _features(E: Tensor, V: Tensor, u: Tensor) -> Tensor:
 
 
 @st.composite
-def _texts(draw: Draw) -> tuple[Tensor, ...]:
+def _texts(draw: Draw) -> Arguments:
     """Generate E (words, e), V (k, e, c_o), u (c_o)."""
     k, e, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 2)
     words = k + upto(draw, 3, 0)
@@ -153,7 +153,9 @@ def _labels_of_shifts(function: Call) -> list[list[object]]:
     for X in images:
         shifts = [X.roll((i, j), (0, 1)) for i in range(6) for j in range(6)]
         labels = [function(shifted) for shifted in shifts]
-        found.append([x.item() if isinstance(x, Tensor) else x for x in labels])
+        found.append(
+            [x.item() if isinstance(x, Tensor) and x.dim() == 0 else x for x in labels]
+        )
     return found
 
 
@@ -184,6 +186,51 @@ def _judge_pair(pair: Any) -> Verdict:
             True, "The cross-correlations differ, and one is the other reversed."
         )
     return Verdict(False, "Both orders give the same cross-correlation.")
+
+
+def _judge_sentences(value: Any) -> Verdict:
+    """Check two sentences that a window of four words cannot tell apart."""
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not is_pair or not all(isinstance(s, str) for s in value):
+        raise TypeError("should be a pair of sentences, as texts")
+    one, other = (sentence.lower().split() for sentence in value)
+    if one == other:
+        return Verdict(False, "Both sentences are the same.")
+    groups = [
+        {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
+        for words in (one, other)
+    ]
+    if not groups[0] and not groups[1]:
+        return Verdict(False, "The sentences have fewer than four words.")
+    if only := sorted(groups[0] ^ groups[1]):
+        return Verdict(False, f"Only one of them has the words {' '.join(only[0])!r}.")
+    return Verdict(True, "Both have the same groups of four words.")
+
+
+def _cut_off(k: int, out: int) -> int:
+    """Move an object of ones out of the image, and measure the largest response."""
+    X = torch.zeros(1, 1, 3 * k, 3 * k)
+    X[..., k : 2 * k, : k - out] = 1
+    return int(F.conv2d(X, torch.ones(1, 1, k, k), padding=k).max())
+
+
+@st.composite
+def _objects(draw: Draw) -> tuple[int, int]:
+    """Generate the size of an object, and how many of its columns are outside."""
+    k = upto(draw, 6)
+    return k, upto(draw, k, 0)
+
+
+def _sound_matrix(V: Tensor, n: int) -> Tensor:
+    """Apply the layer to every signal with a single one: these are the columns."""
+    signals = torch.eye(n)[:, None]
+    return F.conv1d(signals, V[None, None], padding=len(V) // 2)[:, 0].T
+
+
+@st.composite
+def _taps(draw: Draw) -> tuple[Tensor, int]:
+    """Generate an odd number of taps, and a length."""
+    return image(draw, 2 * upto(draw, 2, 0) + 1), upto(draw, 5)
 
 
 QUESTIONS = (
@@ -261,6 +308,7 @@ QUESTIONS = (
         examples=[()],
         judge=_judge_labels,
         call=_labels_of_shifts,
+        given=(),
     ),
     FunctionQuestion(
         "6.1.3",
@@ -288,7 +336,8 @@ QUESTIONS = (
         "uses",
         "how many windows see pixel i of n (from 0); k taps, stride 1, no padding",
         parameters=("n", "k", "i"),
-        examples=[(5, 3, i) for i in range(5)] + [(4, 4, 0), (6, 4, 2), (6, 1, 0)],
+        examples=[(5, 3, i) for i in range(5)]
+        + [(4, 4, 0), (4, 3, 1), (5, 4, 2), (6, 1, 0)],
         inputs=_pixels(),
         oracle=_uses,
         mistakes=(
@@ -468,5 +517,55 @@ QUESTIONS = (
         "a pair of sequences (f, g) that do not commute under full cross-correlation",
         answer="([...], [...])",
         judge=_judge_pair,
+    ),
+    FunctionQuestion(
+        "7.1.2",
+        "matrix",
+        "part b: the n×n matrix T of the layer with one channel and the taps "
+        "V (2Δ+1,): H = T @ X, zeros outside",
+        parameters=("V", "n"),
+        examples=[
+            (distinct(k, seed=k), n) for k, n in ((1, 1), (3, 4), (5, 3), (3, 6))
+        ],
+        inputs=_taps(),
+        oracle=_sound_matrix,
+        mistakes=(
+            Mistake(
+                "the kernel is flipped: V[0] belongs to the earliest step.",
+                lambda V, n: _sound_matrix(V.flip(0), n),
+            ),
+            Mistake(
+                "outside of the signal are zeros: it does not start again.",
+                lambda V, n: sum(
+                    tap * torch.eye(n).roll(a - len(V) // 2, 1)
+                    for a, tap in enumerate(V)
+                ),
+            ),
+        ),
+    ),
+    ValueQuestion(
+        "7.1.4",
+        "sentences",
+        "two sentences (texts) that differ, but have the same groups of four words",
+        answer='("...", "...")',
+        judge=_judge_sentences,
+    ),
+    FunctionQuestion(
+        "7.1.5",
+        "response",
+        "the largest response of a k×k kernel of ones, zero padding, to a k×k object "
+        "of ones of which `out` columns are outside",
+        parameters=("k", "out"),
+        examples=[(1, 0), (3, 0), (3, 1), (3, 3), (5, 2)],
+        inputs=_objects(),
+        oracle=_cut_off,
+        mistakes=(
+            Mistake("what is outside is not seen.", lambda k, out: k * k),
+            Mistake(
+                "the object is cut on one axis only.", lambda k, out: (k - out) ** 2
+            ),
+            Mistake("a column has k pixels.", lambda k, out: k * k - out),
+            Mistake("a column has k pixels.", lambda k, out: k - out),
+        ),
     ),
 )

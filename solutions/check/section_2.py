@@ -295,6 +295,67 @@ def _fewest_taps(d: int) -> int:
         n += 1
 
 
+def _judge_edge(arguments: tuple[Any, ...], value: Any) -> str | None:
+    """The kernel must see the slope along v, and nothing else, of every plane."""
+    (v,) = arguments
+    try:
+        moments = _moments(as_matrix(value), 1)
+    except TypeError as error:
+        return f"The result {error}."
+    flat, right, down = (round(moments[p], 5) for p in ((0, 0), (0, 1), (1, 0)))
+    if flat:
+        return f"On a flat image of ones it gives {flat:g}, where there is no edge."
+    scale = right * v[0] + down * v[1]
+    across = right * v[1] - down * v[0]
+    if scale > 0 and abs(across) < 1e-4 * scale:
+        return None
+    text = (
+        f"On a ramp that rises along v it gives {scale:g}, on one that rises across "
+        f"v {across:g}."
+    )
+    hints = {
+        (v[1], v[0]): "v[0] points to the right, v[1] down.",
+        (v[0], -v[1]): "v[1] points down, as the rows are counted.",
+        (-v[0], -v[1]): "the sign is the wrong way round: cross-correlation.",
+        (-v[1], v[0]): "the edges run across v, so the slope is along v.",
+        (v[1], -v[0]): "the edges run across v, so the slope is along v.",
+    }
+    size = (right**2 + down**2) ** 0.5
+    for (x, y), hint in hints.items():
+        if size and abs(right - size * x) + abs(down - size * y) < 1e-4 * size:
+            return f"{text}\nHint: {hint}"
+    return text
+
+
+def _judge_blur(value: Any) -> Verdict:
+    """A blur keeps flat images and ramps, and makes no pixel brighter than all were."""
+    kernel = as_matrix(value)
+    if (kernel < 0).any():
+        return Verdict(
+            False, "A tap is negative: bright pixels can make others darker."
+        )
+    moments = {p: round(m, 6) for p, m in _moments(kernel, 1).items()}
+    if moments[0, 0] != 1:
+        return Verdict(
+            False, f"A flat image of ones becomes {moments[0, 0]:g}: it is not kept."
+        )
+    if moments[0, 1] or moments[1, 0]:
+        return Verdict(False, "A ramp is moved: the kernel is not symmetric.")
+    if int((kernel > 0).sum()) < 2:
+        return Verdict(False, "It uses one pixel only, so it changes nothing.")
+    return Verdict(True)
+
+
+DIRECTIONS = [
+    (1.0, 0.0),
+    (0.0, 1.0),
+    (0.6, 0.8),
+    (-0.8, 0.6),
+    (0.0, -1.0),
+    (0.28, -0.96),
+]
+
+
 QUESTIONS = (
     FunctionQuestion(
         "6.2.1",
@@ -503,5 +564,21 @@ QUESTIONS = (
         parameters=("d",),
         examples=[(d,) for d in (1, 2, 3, 4, 5)],
         judge=_judge_derivative,
+    ),
+    FunctionQuestion(
+        "7.2.2",
+        "edge",
+        "part a: a kernel for the slope along the direction v, a pair of length 1, "
+        "v[0] to the right and v[1] down",
+        parameters=("v",),
+        examples=[(v,) for v in DIRECTIONS],
+        judge=_judge_edge,
+    ),
+    ValueQuestion(
+        "7.2.2",
+        "blur",
+        "part c: a kernel that blurs",
+        answer="[...]",
+        judge=_judge_blur,
     ),
 )

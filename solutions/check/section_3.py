@@ -7,13 +7,22 @@ here: our solutions (`solutions.padding_stride`), which must stay unseen and unt
 from math import ceil, prod
 from typing import Any
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from solutions.check.inputs import Draw, axes, axis_settings, upto
+from solutions.check.inputs import (
+    Arguments,
+    Draw,
+    axes,
+    axis_settings,
+    distinct,
+    image,
+    upto,
+)
 from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
 from solutions.check.result import shown
 
@@ -56,7 +65,7 @@ AXIS_MISTAKES = (
 
 
 @st.composite
-def _planes(draw: Draw) -> tuple[int, ...]:
+def _planes(draw: Draw) -> Arguments:
     """Generate h, w, k_h, k_w, p_h, p_w, s_h, s_w."""
     vertical, horizontal = draw(axis_settings()), draw(axis_settings())
     return tuple(x for pair in zip(vertical, horizontal, strict=True) for x in pair)
@@ -165,7 +174,7 @@ def _multiplications(c_i: int, c_o: int, h: int, w: int, k: int, s: int) -> int:
 
 
 @st.composite
-def _layers(draw: Draw) -> tuple[int, ...]:
+def _layers(draw: Draw) -> Arguments:
     """Generate c_i, c_o, h, w, k, s."""
     k = upto(draw, 5)
     h, w = k + upto(draw, 9, 0), k + upto(draw, 9, 0)
@@ -192,10 +201,86 @@ def _field(kernels: tuple[int, ...], strides: tuple[int, ...]) -> int:
 
 
 @st.composite
-def _towers(draw: Draw) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _towers(draw: Draw) -> Arguments:
     """Generate kernel sizes and strides of up to four layers."""
     layers = [(1 + upto(draw, 4, 0), upto(draw, 3)) for _ in range(upto(draw, 4))]
     return tuple(k for k, _ in layers), tuple(s for _, s in layers)
+
+
+def _reflected(X: Tensor, p: int) -> Tensor:
+    """Mirror at the border pixels."""
+    return F.pad(X[None], (p,) * 4, mode="reflect")[0]
+
+
+def _doubled(X: Tensor, p: int) -> Tensor:
+    """Mirror outside of the border pixels."""
+    return torch.from_numpy(np.pad(X.numpy(), p, mode="symmetric"))
+
+
+def _padded(X: Tensor, p: int, mode: str) -> Tensor:
+    """Pad in another way."""
+    return F.pad(X[None], (p,) * 4, mode=mode)[0]
+
+
+def _without_corners(Y: Tensor, p: int) -> Tensor:
+    """Set the four corners of a padded image to zero."""
+    Y = Y.clone()
+    for rows in (slice(0, p), slice(len(Y) - p, None)):
+        for columns in (slice(0, p), slice(Y.shape[1] - p, None)):
+            Y[rows, columns] = 0
+    return Y
+
+
+def _mirror_mistakes(right: Any, other: Any, which: str) -> tuple[Mistake, ...]:
+    """Return what can go wrong with one of the two mirrors."""
+    return (
+        Mistake(f"the border pixel is {which} here.", other),
+        Mistake("that pads with zeros.", lambda X, p: _padded(X, p, "constant")),
+        Mistake(
+            "only the border pixel is repeated.",
+            lambda X, p: _padded(X, p, "replicate"),
+        ),
+        Mistake(
+            "it starts again at the other side: that is no mirror.",
+            lambda X, p: _padded(X, p, "circular"),
+        ),
+        Mistake(
+            "the corners are missing: pad one axis after the other.",
+            lambda X, p: _without_corners(right(X, p), p),
+        ),
+    )
+
+
+@st.composite
+def _mirrored(draw: Draw, spare: int) -> tuple[Tensor, int]:
+    """Generate an image, and a padding that is smaller by `spare` than both sides."""
+    p = upto(draw, 3, 0)
+    h, w = max(p + spare, 1) + upto(draw, 2, 0), max(p + spare, 1) + upto(draw, 2, 0)
+    return image(draw, h, w), p
+
+
+MIRRORED = [
+    (distinct(h, w), p) for h, w, p in ((2, 2, 1), (3, 4, 2), (4, 3, 1), (5, 5, 3))
+]
+
+
+def _correlation(k: int, j: int) -> float:
+    """Compare what two means over k pixels share with the whole."""
+    mean = torch.full((1, 1, k), 1 / k, dtype=torch.float64)
+    shared = F.conv1d(mean, mean, padding=k + j)[0, 0]
+    middle = len(shared) // 2
+    return float(shared[middle + j] / shared[middle])
+
+
+def _stamped(x: Tensor, K: Tensor, s: int) -> Tensor:
+    """Add up stamps of the kernel, s apart."""
+    return F.conv_transpose1d(x[None, None], K[None, None], stride=s)[0, 0]
+
+
+@st.composite
+def _upsampled(draw: Draw) -> tuple[Tensor, Tensor, int]:
+    """Generate a row, a kernel and a factor, which may be larger than the kernel."""
+    return image(draw, upto(draw, 4)), image(draw, upto(draw, 4)), upto(draw, 3)
 
 
 QUESTIONS = (
@@ -385,6 +470,85 @@ QUESTIONS = (
             Mistake(
                 "the pixel under the first tap is missing.",
                 lambda ks, ss: sum((k - 1) * prod(ss[:i]) for i, k in enumerate(ks)),
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "7.3.3",
+        "reflect",
+        "X (h, w) with p < h, w mirrored pixels on each side, the mirror on the border "
+        "pixels (1 2 3 becomes 2 1 2 3 2)",
+        parameters=("X", "p"),
+        examples=MIRRORED,
+        inputs=_mirrored(1),
+        oracle=_reflected,
+        mistakes=_mirror_mistakes(_reflected, _doubled, "not repeated"),
+    ),
+    FunctionQuestion(
+        "7.3.3",
+        "symmetric",
+        "X (h, w) with p ≤ h, w mirrored pixels on each side, the mirror outside of "
+        "the border pixels (1 2 3 becomes 1 1 2 3 3)",
+        parameters=("X", "p"),
+        examples=MIRRORED,
+        inputs=_mirrored(0),
+        oracle=_doubled,
+        mistakes=_mirror_mistakes(_doubled, _reflected, "repeated"),
+    ),
+    FunctionQuestion(
+        "7.3.5",
+        "correlation",
+        "the correlation of two means over k independent pixels each, the windows j "
+        "pixels apart",
+        parameters=("k", "j"),
+        examples=[(1, 0), (1, 1), (4, 1), (4, 3), (4, 4), (3, 7)],
+        inputs=st.tuples(st.integers(1, 6), st.integers(0, 8)),
+        oracle=_correlation,
+        mistakes=(
+            Mistake(
+                "windows that share no pixel are independent.", lambda k, j: 1 - j / k
+            ),
+            Mistake("windows that overlap share pixels.", lambda k, j: float(j == 0)),
+            Mistake("that is the number of shared pixels.", lambda k, j: max(k - j, 0)),
+            Mistake("that is what they do not share.", lambda k, j: min(j / k, 1)),
+            Mistake(
+                "that is the covariance, for pixels of variance 1.",
+                lambda k, j: max(k - j, 0) / k**2,
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "7.3.6",
+        "",
+        "the row x (n,) at stride 1/s: each pixel stamps the kernel K (k,), s pixels "
+        "apart, (n - 1) s + k numbers",
+        parameters=("x", "K", "s"),
+        examples=[
+            (distinct(n), distinct(k, seed=1), s)
+            for n, k, s in (
+                (1, 1, 1),
+                (3, 1, 2),
+                (3, 3, 2),
+                (4, 2, 3),
+                (2, 4, 2),
+                (3, 2, 1),
+            )
+        ],
+        inputs=_upsampled(),
+        oracle=_stamped,
+        mistakes=(
+            Mistake(
+                "the kernel is not flipped: layers cross-correlate.",
+                lambda x, K, s: _stamped(x, K.flip(0), s),
+            ),
+            Mistake("the pixels are s apart.", lambda x, K, s: _stamped(x, K, 1)),
+            Mistake(
+                "between two pixels are s - 1 zeros, and none after the last one.",
+                lambda x, K, s: F.pad(_stamped(x, K, s), (0, s - 1)),
+            ),
+            Mistake(
+                "each pixel is repeated, and then the kernel is applied.",
+                lambda x, K, s: _stamped(x.repeat_interleave(s), K, 1),
             ),
         ),
     ),

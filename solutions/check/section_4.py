@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from solutions.check.factoring import how_it_factors
 from solutions.check.inputs import (
+    Arguments,
     Draw,
     axis_settings,
     convolutions,
@@ -73,7 +74,7 @@ def _layer(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> tuple[Tensor, Tens
 
 
 @st.composite
-def _two_layer_inputs(draw: Draw) -> tuple[Tensor, ...]:
+def _two_layer_inputs(draw: Draw) -> Arguments:
     """Generate W1 (c_m, c_i, ...), b1, W2 (c_o, c_m, ...), b2."""
     c_i, c_m, c_o = upto(draw, 2), upto(draw, 2), upto(draw, 2)
     sizes = [upto(draw, 2) for _ in range(4)]
@@ -203,7 +204,7 @@ def _once(p: int, n: int, k: int, s: int) -> int:
 
 
 @st.composite
-def _layer_sizes(draw: Draw) -> tuple[int, ...]:
+def _layer_sizes(draw: Draw) -> Arguments:
     """Generate the ten sizes of a layer."""
     vertical, horizontal = draw(axis_settings()), draw(axis_settings())
     plane = (x for pair in zip(vertical, horizontal, strict=True) for x in pair)
@@ -222,7 +223,7 @@ LAYERS = [
 ]
 
 
-def _dense(a: tuple[int, ...], o_h: float, o_w: float) -> float:
+def _dense(a: tuple[int, ...], o_h: int | float, o_w: int | float) -> int | float:
     """Multiply the kernels with so many outputs."""
     return a[0] * a[1] * a[4] * a[5] * o_h * o_w
 
@@ -328,7 +329,7 @@ def _growth_once(*a: int) -> float:
 
 
 @st.composite
-def _pointwise_sizes(draw: Draw) -> tuple[int, ...]:
+def _pointwise_sizes(draw: Draw) -> Arguments:
     """Generate c_i, c_o, h, w, p_h, p_w, s_h, s_w."""
     sizes = [upto(draw, 4), upto(draw, 4), upto(draw, 9), upto(draw, 9)]
     paddings = [upto(draw, 3, 0), upto(draw, 3, 0)]
@@ -340,7 +341,7 @@ def _pointwise(c_i: int, c_o: int, h: int, w: int, *rest: int) -> int:
     return multiplications(c_i, c_o, h, w, 1, 1, *rest)
 
 
-def _pixels(c_i: int, c_o: int, o_h: float, o_w: float) -> float:
+def _pixels(c_i: int, c_o: int, o_h: int | float, o_w: int | float) -> int | float:
     """Count the products of a 1×1 layer with so many outputs."""
     return c_i * c_o * o_h * o_w
 
@@ -376,6 +377,55 @@ def _summed(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
 def _padded_once(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
     """Pad on one side only."""
     return _general(F.pad(X, (0, padding[1], 0, padding[0])), W, stride, 0)
+
+
+def _judge_split(arguments: tuple[Any, ...], value: Any) -> str | None:
+    """Compose a layer of columns with one of rows, and compare with the kernel."""
+    (K,) = arguments
+    k_h, k_w = K.shape
+    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
+    if not is_pair or not all(isinstance(W, Tensor) and not W.is_meta for W in value):
+        return "The result should be a pair of tensors (W1, W2)."
+    W1, W2 = value
+    m = W1.shape[0] if W1.dim() else 0
+    wanted = (m, 1, k_h, 1), (1, m, 1, k_w)
+    if (tuple(W1.shape), tuple(W2.shape)) != wanted or m == 0:
+        found = f"{tuple(W1.shape)} and {tuple(W2.shape)}"
+        right = f"(m, 1, {k_h}, 1) and (1, m, 1, {k_w})"
+        return f"The shapes are {found}, but should be {right}."
+    X = torch.zeros(1, 1, 2 * k_h - 1, 2 * k_w - 1)
+    X[0, 0, k_h - 1, k_w - 1] = 1
+    both = F.conv2d(F.conv2d(X, W1.float()), W2.float())[0, 0].flip(0, 1)
+    if torch.allclose(both, K, rtol=1e-3, atol=1e-3):
+        return None
+    text = "Together the two layers do not have this kernel."
+    return f"{text}\nHint: one layer in between is not enough." if m == 1 else text
+
+
+@st.composite
+def _kernels(draw: Draw) -> tuple[Tensor]:
+    """Generate a kernel."""
+    return (image(draw, upto(draw, 4), upto(draw, 4)),)
+
+
+def _reads(k: int, delta: int) -> float:
+    """Measure how many strips see a row that is far from the border."""
+    strips = torch.ones(1, 1, 2 * k + 8, dtype=torch.float64)
+    window = torch.ones(1, 1, k + delta - 1, dtype=torch.float64)
+    seen = F.conv_transpose1d(strips, window, stride=delta)[0, 0]
+    middle = len(seen) // 2
+    return float(seen[middle : middle + delta].mean())
+
+
+def _saving(c: int, b: int) -> float:
+    """Let PyTorch count the operations with b groups of channels and with one."""
+    counts = []
+    for groups in (1, b):
+        with FlopCounterMode(display=False) as counter:
+            X = torch.empty(1, c, 5, 5, device="meta")
+            F.conv2d(X, torch.empty(c, c // groups, 1, 1, device="meta"), groups=groups)
+        counts.append(counter.get_total_flops())
+    return counts[0] / counts[1]
 
 
 QUESTIONS = (
@@ -732,5 +782,65 @@ QUESTIONS = (
         forbidden=NO_CONVOLUTION,
         required=PRODUCTS,
         why_required=NO_PRODUCT,
+    ),
+    ValueQuestion(
+        "7.4.1",
+        "kernel",
+        "part c: a kernel of whole numbers that is no convolution of two smaller ones",
+        answer="[...]",
+        judge=_judge_kernel,
+    ),
+    FunctionQuestion(
+        "7.4.1",
+        "split",
+        "part c with channels: (W1, W2) of a layer of columns (m, 1, k_h, 1) and one "
+        "of rows (1, m, 1, k_w) that together have the kernel K (k_h, k_w)",
+        parameters=("K",),
+        examples=[
+            (distinct(h, w),) for h, w in ((1, 1), (2, 2), (3, 3), (2, 4), (4, 3))
+        ],
+        inputs=_kernels().filter(lambda arguments: bool(arguments[0].any())),
+        keeps_values=True,
+        judge=_judge_split,
+    ),
+    FunctionQuestion(
+        "7.4.6",
+        "reads",
+        "how often, on average, a pixel far from the border is read, if each strip "
+        "reads just what its `delta` rows of outputs need of a k×k kernel",
+        parameters=("k", "delta"),
+        examples=[(1, 1), (3, 1), (3, 2), (5, 4), (2, 7)],
+        inputs=st.tuples(st.integers(1, 7), st.integers(1, 9)),
+        oracle=_reads,
+        mistakes=(
+            Mistake("a wider strip shares what it has read.", lambda k, delta: k),
+            Mistake(
+                "delta outputs need k + delta - 1 rows.",
+                lambda k, delta: (k + delta) / delta,
+            ),
+            Mistake("neighbouring strips overlap.", lambda k, delta: 1),
+            Mistake("neighbouring strips overlap.", lambda k, delta: k / delta),
+            Mistake(
+                "that is how many rows a strip has.", lambda k, delta: k + delta - 1
+            ),
+        ),
+    ),
+    FunctionQuestion(
+        "7.4.7",
+        "factor",
+        "part a: the factor by which the multiplications fall for c channels and b "
+        "blocks; b divides c",
+        parameters=("c", "b"),
+        examples=[(4, 1), (4, 2), (4, 4), (12, 3), (64, 8)],
+        inputs=st.tuples(st.integers(1, 6), st.integers(1, 6)).map(
+            lambda sizes: (sizes[0] * sizes[1], sizes[1])
+        ),
+        oracle=_saving,
+        mistakes=(
+            Mistake("there are b blocks, not one.", lambda c, b: b * b),
+            Mistake("that is the size of a block.", lambda c, b: c / b),
+            Mistake("that is the inverse.", lambda c, b: 1 / b),
+            Mistake("the zeros need not be multiplied.", lambda c, b: 1),
+        ),
     ),
 )

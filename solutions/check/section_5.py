@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solutions.check.inputs import Draw, distinct, image, upto
+from solutions.check.inputs import Arguments, Draw, distinct, image, upto
 from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
 from solutions.check.section_3 import NO_ONE, PADDING_ONCE, ROUNDED_UP, positions
+from solutions.sandbox import Call
 
 NO_AVERAGE = dict.fromkeys(
     ["avg_pool2d", "adaptive_avg_pool2d", "mean", "nanmean", "interpolate"],
@@ -55,7 +56,7 @@ NO_MAXIMUM = dict.fromkeys(
 WINDOW = ("X", "kernel_size", "stride", "padding")
 
 
-def _unfolded(X: Tensor, k: Any, s: Any, p: Any, fill: float) -> Tensor:
+def _unfolded(X: Tensor, k: Any, s: Any, p: Any, fill: int | float) -> Tensor:
     """Return the windows of (n, c, h, w) as (n, c, o_h, o_w, pixels)."""
     X = F.pad(X, (p[1], p[1], p[0], p[0]), value=fill)
     n, c, h, w = X.shape
@@ -90,7 +91,7 @@ def _minimum(X: Tensor, k: Any, s: Any, p: Any) -> Tensor:
 
 
 @st.composite
-def _pooled(draw: Draw, padding: bool = True) -> tuple[Any, ...]:
+def _pooled(draw: Draw, padding: bool = True) -> Arguments:
     """Generate X, kernel_size, stride and, up to half of the window, padding."""
     k = upto(draw, 3), upto(draw, 3)
     s = upto(draw, 4), upto(draw, 4)
@@ -165,7 +166,7 @@ def _count(
 
 
 @st.composite
-def _pool_sizes(draw: Draw) -> tuple[int, ...]:
+def _pool_sizes(draw: Draw) -> Arguments:
     """Generate the nine sizes of a pooling layer."""
     p, s = (upto(draw, 4), upto(draw, 4)), (upto(draw, 4), upto(draw, 4))
     q = upto(draw, p[0] // 2, 0), upto(draw, p[1] // 2, 0)
@@ -313,6 +314,71 @@ def _tempered_examples(*betas: float) -> list[tuple[Tensor, float]]:
         -torch.tensor([1.0, 2.0, 4.5]),
     )
     return [(x, beta) for x in windows for beta in betas]
+
+
+def _judge_halfway(value: Any) -> Verdict:
+    """Check two windows halfway between which an affine function has another value."""
+    try:
+        A, B = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError("should be a pair of windows (A, B) of numbers") from None
+    if len(A) != len(B) or len(A) < 2:
+        return Verdict(False, "The windows must have one shape, of two pixels or more.")
+    values = [float(F.max_pool1d(x[None, None], len(x))) for x in (A, B, (A + B) / 2)]
+    text = (
+        f"The maxima are {values[0]:g} and {values[1]:g}, and {values[2]:g} halfway "
+        "between the windows"
+    )
+    if abs(values[2] - (values[0] + values[1]) / 2) > 1e-9:
+        return Verdict(True, f"{text}: no affine function can do that.")
+    return Verdict(False, f"{text}, as for a convolution with a bias.")
+
+
+def _larger(a: Tensor, b: Tensor) -> Tensor:
+    """Take the larger of two numbers, place by place."""
+    return F.max_pool1d(torch.stack([a, b], -1)[None], 2)[0, :, 0]
+
+
+@st.composite
+def _two_rows(draw: Draw) -> tuple[Tensor, Tensor]:
+    """Generate two rows of one length."""
+    n = upto(draw, 3)
+    return image(draw, n), image(draw, n)
+
+
+NO_COMPARISON = dict.fromkeys(NO_MAXIMUM, "the exercise allows ReLU only") | {
+    "abs": "the exercise allows ReLU only"
+}
+
+
+def _facts_of_max_net(function: Call, k: int) -> tuple[object, ...]:
+    """Build the reader's net for a k×k window and try it; this runs in the sandbox."""
+    net = function(k)
+    if not isinstance(net, nn.Module):
+        return ("type", type(net).__name__)
+    kinds = (nn.Conv2d, nn.ReLU, nn.Sequential)
+    parts = [type(m).__name__ for m in net.modules() if not isinstance(m, kinds)]
+    if parts:
+        return ("layer", parts[0])
+    X = torch.randint(-9, 10, (9, 1, 2 * k, 3 * k)).float()
+    X[0] = -1  # and one image that is negative throughout
+    right = F.max_pool2d(X, k)
+    Y = net(X)
+    if Y.shape != right.shape:
+        return ("shape", tuple(Y.shape), tuple(right.shape))
+    return ("values", bool(torch.allclose(Y, right, rtol=1e-4, atol=1e-4)))
+
+
+def _judge_max_net(_: Any, facts: Any) -> str | None:
+    """Expect a net of convolutions and ReLU that pools."""
+    what, fact = facts[0], facts[1]
+    if what == "type":
+        return f"The function returns an object of type {fact}, not a net."
+    if what == "layer":
+        return f"The net has a layer {fact}: only nn.Conv2d and nn.ReLU are allowed."
+    if what == "shape":
+        return f"The output has the shape {fact}, but should have {facts[2]}."
+    return None if fact else "For some images the output is not the maximum."
 
 
 QUESTIONS = (
@@ -488,6 +554,7 @@ QUESTIONS = (
         parameters=("x",),
         examples=GRADIENT_WINDOWS,
         inputs=_distinct_windows(),
+        keeps_values=True,
         oracle=_mean_gradient,
         mistakes=(
             Mistake("all pixels count in the average.", _max_gradient),
@@ -528,7 +595,7 @@ QUESTIONS = (
             ),
             Mistake(
                 "it is right up to rounding, but a minimum need not be computed with.",
-                _minimum,
+                lambda X, k, s, p: _minimum(X, k, s, p) * (1 + 1e-6),
             ),
         ),
         is_exact=True,
@@ -581,5 +648,43 @@ QUESTIONS = (
                 lambda x, beta: _softmax_pool(x, beta) / len(x),
             ),
         ),
+    ),
+    ValueQuestion(
+        "7.5.2",
+        "windows",
+        "two windows (A, B) and the one halfway between them show that max pooling is "
+        "not affine",
+        answer="([...], [...])",
+        judge=_judge_halfway,
+    ),
+    FunctionQuestion(
+        "7.5.3",
+        "maximum",
+        "part a: max(a, b), place by place, for rows a (n,), b (n,), by ReLU, sums and "
+        "differences",
+        parameters=("a", "b"),
+        examples=[(distinct(n), distinct(n, seed=1)) for n in (1, 2, 5)],
+        inputs=_two_rows(),
+        oracle=_larger,
+        mistakes=(
+            Mistake(
+                "b may be negative: what does ReLU(b) make of it?",
+                lambda a, b: (a - b).relu() + b.relu(),
+            ),
+            Mistake("ReLU(a - b) is not enough.", lambda a, b: (a - b).relu()),
+            Mistake("the maximum may be negative.", lambda a, b: _larger(a, b).relu()),
+            Mistake("this is the minimum.", lambda a, b: -_larger(-a, -b)),
+        ),
+        forbidden=NO_COMPARISON,
+    ),
+    FunctionQuestion(
+        "7.5.3",
+        "net",
+        "parts b and c: a net of nn.Conv2d and nn.ReLU that pools images (n, 1, h, w) "
+        "with a k×k window, stride k",
+        parameters=("k",),
+        examples=[(2,), (3,)],
+        judge=_judge_max_net,
+        call=_facts_of_max_net,
     ),
 )

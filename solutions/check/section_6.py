@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solutions.check.inputs import Draw, upto
+from solutions.check.inputs import Arguments, Draw, upto
 from solutions.check.parts import (
     FunctionQuestion,
     Mistake,
@@ -140,7 +140,7 @@ def _side(k: int, p: int, n: int, padding: int = 2) -> int:
 
 
 @st.composite
-def _windows(draw: Draw) -> tuple[int, ...]:
+def _windows(draw: Draw) -> Arguments:
     """Generate k1, p1, k2, p2, c2."""
     k1, k2 = upto(draw, 9), upto(draw, 8)
     return k1, upto(draw, 3, 0), k2, upto(draw, 3, 0), upto(draw, 32)
@@ -244,7 +244,8 @@ QUESTIONS = (
         "",
         "(A1, A2), the activations of the first and second convolution layer of the "
         "book's `net` (nn.Sequential) for images X (n, 1, 28, 28)",
-        parameters=("seed", "n"),
+        parameters=("net", "X"),
+        given=("seed", "n"),
         examples=[(0, 1), (1, 3)],
         oracle=lambda seed, n: _outputs(seed, n, 1, 4),
         mistakes=(
