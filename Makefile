@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
 	then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
 RUN := .venv/bin/python
-NOTEBOOKS ?= chapters
+NOTEBOOKS ?= chapters _build/student
 # Seconds after which a cell that does not end is stopped and named.
 CELL_LIMIT ?= 900
 
@@ -23,9 +23,16 @@ environment:
 		{ echo "make: Python 3.11 is needed, but there is none on the path" >&2; exit 1; }
 	@$(PYTHON) tools/environment.py
 
+# A change of these may change every page; after any other, only what changed is read.
+FRAME := _config.yml _toc.yml _ext _static _vendor requirements.lock solutions _build/pdf/book.pdf
+IS_CURRENT := test -f _build/built && test -z "$$(find $(FRAME) -newer _build/built \
+	-not -path '*__pycache__*' -print -quit 2>/dev/null)"
+
 book: environment ## build the site from the stored outputs into _build/html
-	@rm -rf _build/html
-	@.venv/bin/jupyter-book build . --all -W -n --keep-going --quiet
+	@$(IS_CURRENT) || rm -rf _build/html _build/.doctrees
+	@rm -f _build/built # a page with a warning is read again, until it has none
+	@.venv/bin/jupyter-book build . -W -n --keep-going --quiet
+	@touch _build/built
 	@echo "The book is built: open _build/html/index.html in a browser."
 
 pdf: environment ## write the whole book as one PDF, and offer it on the site
@@ -33,12 +40,16 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 	@$(MAKE) --no-print-directory book
 
 test: environment data ## run the unit tests, and every notebook against its outputs
+	@$(RUN) -m tools.student
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
 		--nbval-cell-timeout $(CELL_LIMIT) tests solutions tools $(NOTEBOOKS)
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser
 	@$(RUN) -m pytest tests/site
+
+student: environment ## write the notebooks without answers into _build/student
+	@$(RUN) -m tools.student
 
 data: environment ## get Fashion-MNIST and MNIST, and verify them
 	@$(RUN) -m solutions.data

@@ -50,7 +50,8 @@ class Question:
         exercise: the number, such as "6.2.3".
         name: the keyword of `check` that takes the answer; "" for the main question of
             an exercise, whose answer needs no keyword.
-        asks: what the answer is, continuing "the answer is ...".
+        asks: what the answer is, continuing "the answer is ...". It may begin with the
+            part of the exercise and a colon.
     """
 
     exercise: str
@@ -61,6 +62,14 @@ class Question:
     def label(self) -> str:
         """The number and the name."""
         return f"{self.exercise} {self.name}".strip()
+
+    @property
+    def wanted(self) -> str:
+        """What the answer is; which part of the exercise it answers comes last."""
+        part, colon, rest = self.asks.partition(": ")
+        if colon and part.startswith("part"):
+            return f"{rest} ({part})"
+        return self.asks
 
     def result(self, *details: str, right: bool = False) -> Result:
         """Return the result of this check."""
@@ -114,7 +123,7 @@ class FunctionQuestion(Question):
     @property
     def signature(self) -> str:
         """What the answer is, with its signature."""
-        return f"f({', '.join(self.parameters)}) returns {self.asks}"
+        return f"f({', '.join(self.parameters)}) returns {self.wanted}"
 
     def fault(self, arguments: Arguments, value: object) -> str | None:
         """Say what is wrong with a result; None if nothing is."""
@@ -409,7 +418,7 @@ class ValueQuestion(Question):
     @property
     def signature(self) -> str:
         """What the answer is."""
-        return self.asks
+        return self.wanted
 
     def check_value(self, value: object) -> Result:
         """Check a value that has passed `sandbox.portable`."""

@@ -92,8 +92,8 @@ def listing(prefix: str = "") -> str:
 
     >>> print(listing("6.3.3"))
     check("6.3.3", f)
-        f(f, rate) returns the frequency in Hz at which a tone of f Hz is heard after \
-stride 2, when `rate` samples per second were taken before
+        f(hz, rate) returns the frequency in Hz at which a tone of `hz` Hz is heard \
+after stride 2, when `rate` samples per second were taken before
     """
     found = [
         q

@@ -486,8 +486,8 @@ QUESTIONS = (
     FunctionQuestion(
         "6.1.6",
         "",
-        "f * g, the full convolution of two matrices, every overlap",
-        parameters=("f", "g"),
+        "a * b, the full convolution of two matrices, every overlap",
+        parameters=("a", "b"),
         examples=[
             (distinct(1, 1), distinct(1, 1, seed=1)),
             (distinct(1, 3), distinct(1, 2, seed=1)),
@@ -502,7 +502,7 @@ QUESTIONS = (
             ),
             Mistake("the result is reversed.", lambda f, g: _full(f, g).flip(0, 1)),
             Mistake(
-                "every overlap counts, also where g reaches over the border of f.",
+                "every overlap counts, also where b reaches over the border of a.",
                 lambda f, g: F.conv2d(f[None, None], g.flip(0, 1)[None, None])[0, 0],
             ),
             Mistake(

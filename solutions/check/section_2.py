@@ -346,14 +346,7 @@ def _judge_blur(value: Any) -> Verdict:
     return Verdict(True)
 
 
-DIRECTIONS = [
-    (1.0, 0.0),
-    (0.0, 1.0),
-    (0.6, 0.8),
-    (-0.8, 0.6),
-    (0.0, -1.0),
-    (0.28, -0.96),
-]
+DIRECTIONS = [(0.6, 0.8), (1.0, 0.0), (0.0, 1.0), (-0.8, 0.6), (0.0, -1.0)]
 
 
 QUESTIONS = (

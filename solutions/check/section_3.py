@@ -335,9 +335,9 @@ QUESTIONS = (
     FunctionQuestion(
         "6.3.3",
         "",
-        "the frequency in Hz at which a tone of f Hz is heard after stride 2, when "
+        "the frequency in Hz at which a tone of `hz` Hz is heard after stride 2, when "
         "`rate` samples per second were taken before",
-        parameters=("f", "rate"),
+        parameters=("hz", "rate"),
         examples=[(1, 64), (12, 64), (15, 64), (16, 64), (20, 64), (31, 64), (9, 20)],
         inputs=_tones(),
         oracle=_folded,
