@@ -27,6 +27,7 @@ FOLDER = ROOT / "_build" / "pdf"
 SINGLE = FOLDER / "_build" / "singlehtml"
 PDF = FOLDER / "book.pdf"
 ROUNDS = 4  # two are enough, unless a number is longer than the place it fills
+PATIENCE = 300_000  # milliseconds to load the page on a busy machine
 WIDTH = 657  # CSS pixels between the margins of `_static/print.css`: 210 - 2 * 18 mm
 HEADINGS = """() => [...document.querySelectorAll(".bd-article :is(h2, h3)")].map(
     h => [h.tagName, h.closest("section").id,
@@ -172,7 +173,7 @@ def print_book(page: Page, address: str, book: Mapping[str, Any]) -> bytes:
     """
     page.set_viewport_size({"width": WIDTH, "height": 900})
     page.emulate_media(media="print", color_scheme="light")
-    page.goto(address)
+    page.goto(address, timeout=PATIENCE)
     page.evaluate("() => MathJax.startup.promise.then(() => document.fonts.ready)")
     listed = entries([tuple(heading) for heading in page.evaluate(HEADINGS)])
     page.evaluate(PREPARE, front_matter(listed, book))
