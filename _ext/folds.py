@@ -83,7 +83,9 @@ def parts(solution: nodes.Element, exercise: str) -> Iterator[tuple[str, str]]:
 def contents(links: list[tuple[str, str]]) -> nodes.bullet_list:
     """Return a row of links to the hint and to the parts of a solution."""
     items = [
-        nodes.list_item("", nodes.paragraph("", "", nodes.reference("", name, refid=to)))
+        nodes.list_item(
+            "", nodes.paragraph("", "", nodes.reference("", name, refid=to))
+        )
         for name, to in links
     ]
     return nodes.bullet_list("", *items, classes=["answer-parts"])

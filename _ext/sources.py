@@ -1,7 +1,7 @@
-"""Sphinx extension: a page for each file of `solutions/`, linked from where it is shown.
+"""Sphinx extension: a page for each file of `solutions/`, linked where it is shown.
 
 Belongs here: the link below what `solutions.display.show_source` shows, the check that
-this is the text in the file, and the pages. Does not belong here: choosing what to show.
+this is the text in the file, and the pages. Does not belong here: what is shown.
 """
 
 import ast
@@ -86,7 +86,9 @@ def link_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             label = nodes.literal("", f"{file}: {name}")
             if app.builder.name == "html":
                 page = app.builder.get_relative_uri(docname, page_of(file))
-                line += nodes.reference("", "", label, refuri=f"{page}#{name}")
+                line += nodes.reference(
+                    "", "", label, refuri=f"{page}#{name}", internal=True
+                )
             else:
                 line += label
         block.parent.insert(block.parent.index(block) + 1, line)

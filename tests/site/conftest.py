@@ -28,6 +28,8 @@ PAGES = sorted(
     for path in SITE.rglob("*.html")
     if path.relative_to(SITE).parts[0] != "_static"  # the theme's own templates
 )
+# A browser on a busy machine takes its time; nothing here measures it.
+MINUTES = 5
 # No longer on its way to another page, and the mathematics is typeset.
 SETTLED = """async () => document.readyState == "complete"
     && !document.querySelector("meta[http-equiv=refresh]")
@@ -72,6 +74,7 @@ def open_page(browser, roots):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, **options
         )
+        context.set_default_timeout(MINUTES * 60_000)
         contexts.append(context)
         page = context.new_page()
         runs_scripts = options.get("java_script_enabled", True)

@@ -1,11 +1,138 @@
-"""Nothing leaves the site: every page works from disk and from a server, offline."""
+"""Nothing leaves the site, every link leads somewhere, and no page is heavy."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urldefrag
 
 import pytest
+from fontTools.ttLib import TTFont
+
+BUDGET = 2_000_000  # bytes of a page and of all it loads at first, uncompressed
+
+FORMULAS = """() => {
+    const red = node => getComputedStyle(node).color === "rgb(255, 0, 0)";
+    const formulas = [...document.querySelectorAll("mjx-container")];
+    return {
+        written: document.querySelectorAll(".math.notranslate").length,
+        typeset: formulas.length,
+        spoken: formulas.filter(
+            f => f.querySelector("mjx-assistive-mml math")?.childElementCount).length,
+        stops: formulas.filter(
+            f => f.tabIndex === 0 && f.scrollWidth <= f.clientWidth).length,
+        wrong: formulas.filter(
+            f => [f, ...f.querySelectorAll("*")].some(
+                node => node.matches("mjx-merror") || red(node))).length,
+        fonts: [...document.fonts].filter(
+            f => f.family.startsWith("MJX") && f.status === "loaded").length,
+    };
+}"""
 
 
 @pytest.mark.parametrize("at", ["file", "http"])
 def test_a_page_asks_no_other_host_and_logs_no_error(open_page, page, at):
     opened = open_page(page, at=at)
-    # An image below the fold of the screen is asked for when it comes into view.
-    opened.evaluate("scrollTo(0, document.body.scrollHeight)")
+    # What is folded or below the screen is asked for when it comes into view.
+    opened.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for image in opened.locator("article img").all():
+        image.scroll_into_view_if_needed()
+        assert image.evaluate("i => i.decode().then(() => i.naturalWidth)"), image
     opened.wait_for_load_state("networkidle")
+
+
+def test_mathematics_is_typeset_and_has_mathml_for_screen_readers(open_page, page):
+    shown = open_page(page).evaluate(FORMULAS)
+    written = shown["written"]
+    assert shown["typeset"] == shown["spoken"] == written
+    assert shown["wrong"] == shown["stops"] == 0
+    assert not written or shown["fonts"]
+
+
+def test_every_icon_of_every_page_is_in_the_font(site):
+    style = (site / "_static/styles/pydata-sphinx-theme.css").read_text()
+    [font] = set(re.findall(r"[^/(]*fa-solid-900[^)]*", style))
+    glyphs = TTFont(site / "_static/vendor/fontawesome/webfonts" / font).getBestCmap()
+    pages = "".join(path.read_text() for path in site.rglob("*.html"))
+    names = set(re.findall(r"(?:fas|fa-solid)\s+fa-([a-z-]+)", pages))
+    codes = {
+        name: re.search(rf'\.fa-{name}:before[^{{}}]*{{content:"\\(\w+)"', style)
+        for name in names
+    }
+    assert {"magnifying-glass", "bars", "download", "circle-half-stroke"} <= names
+    assert not [name for name, code in codes.items() if not code]
+    assert not [name for name, code in codes.items() if int(code[1], 16) not in glyphs]
+
+
+def test_icons_are_seen(open_page):
+    page = open_page("chapters/index.html")
+    assert page.locator(".fa-download").bounding_box()["width"] > 5
+    assert page.evaluate("document.fonts.check('900 16px \"Font Awesome 6 Free\"')")
+
+
+def test_the_first_page_leads_to_the_book(open_page):
+    assert open_page("index.html").url.endswith("/chapters/index.html")
+
+
+def test_a_page_is_light(open_page, page):
+    opened = open_page("search.html", at="http")
+    opened.wait_for_load_state("networkidle")
+    loaded = []
+    opened.on("requestfinished", loaded.append)
+    opened.context.clear_cookies()
+    session = opened.context.new_cdp_session(opened)
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    opened.goto(f"{opened.url.removesuffix('search.html')}{page}")
+    opened.wait_for_load_state("networkidle")
+    sizes = {r.url: r.sizes()["responseBodySize"] for r in loaded}
+    assert len(sizes) > 5
+    assert sum(sizes.values()) <= BUDGET, sizes
+
+
+class Page(HTMLParser):
+    """The ids of a page, and the addresses that it names."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.named = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):  # noqa: D102, called by the parser
+        values = dict(attributes)
+        self.ids += [values[name] for name in ("id",) if name in values]
+        self.named += [values[name] for name in ("href", "src") if values.get(name)]
+
+
+@pytest.fixture(scope="module")
+def parsed(site):
+    """Every page by its path, the theme's own templates left out."""
+    return {
+        path: Page(path.read_text())
+        for path in site.rglob("*.html")
+        if path.relative_to(site).parts[0] != "_static"
+    }
+
+
+def test_every_link_and_anchor_resolves(parsed):
+    broken = []
+    for path, page in parsed.items():
+        for address in page.named:
+            if re.match(r"(https?|data|mailto|javascript):", address):
+                continue
+            name, anchor = urldefrag(address)
+            name = unquote(name.split("?")[0])
+            target = (path.parent / name).resolve() if name else path
+            if not target.is_file():
+                broken.append(f"{path.name}: {address} is no file")
+            elif anchor and unquote(anchor) not in parsed[target].ids:
+                broken.append(f"{path.name}: {address} is no anchor")
+    assert sum(len(page.named) for page in parsed.values()) > 500
+    assert not broken, "\n".join(sorted(set(broken)))
+
+
+def test_no_id_occurs_twice(parsed):
+    twice = {
+        f"{path.name}: {name}"
+        for path, page in parsed.items()
+        for name in page.ids
+        if page.ids.count(name) > 1
+    }
+    assert not twice, sorted(twice)
