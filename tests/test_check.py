@@ -428,7 +428,7 @@ def test_command_line(answers, capsys, arguments, status, text):
         (["6.4.3", "ratio=four"], "neither FILE.py:NAME nor a value"),
         (["6.3.1", "{}.py:positions"], "there is no file"),
         (["6.3.1", "{}:nothing"], "does not define nothing"),
-        (["--list", "7"], "nothing that can be checked"),
+        (["--list", "8"], "nothing that can be checked"),
     ],
 )
 def test_command_line_used_wrongly(answers, capsys, arguments, text):

@@ -44,7 +44,7 @@ def test_each_exercise_that_can_be_checked_has_its_note_before_its_solution():
 def test_the_list_on_the_page_is_that_of_the_questions():
     text = PAGE.read_text(encoding="utf-8")
     assert with_list(text) == text, TIDY
-    calls = re.findall(r"^- `(check\(.*?\))`, where", text, re.M)
+    calls = re.findall(r"^- `(check\(.*?\))`: ", text, re.M)
     assert calls == [registry.call(question) for question in registry.QUESTIONS]
 
 

@@ -33,15 +33,9 @@ def label_of(exercise: str) -> str:
 
 def item(question: AnyQuestion) -> str:
     """Return the line of a list that says how to check one answer."""
-    return f"- `{call(question)}`, where {answer(question)}."
-
-
-def answer(question: AnyQuestion) -> str:
-    """Say what the answer is."""
     function, returns, rest = question.signature.partition(" returns ")
-    if returns:
-        return f"`{function}` returns {rest}"
-    return f"`{question.answer}` is {question.signature}"
+    answer = f"`{function}` returns {rest}" if returns else question.signature
+    return f"- `{call(question)}`: {answer}."
 
 
 def note(questions: list[AnyQuestion]) -> str:
