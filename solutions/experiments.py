@@ -35,9 +35,7 @@ KNOBS = {
     "d. three, batch norm": replace(BASE, spec=replace(THREE, batch_norm=True)),
     "e. one dense layer": replace(BASE, spec=replace(LENET, dense=())),
     "e. two dense layers": replace(BASE, spec=replace(LENET, dense=(84,))),
-    "e. four dense layers": replace(BASE, spec=replace(LENET, dense=(120, 84, 84))),
     "f. rate 0.3": replace(BASE, lr=0.3),
-    "f. rate 1.8": replace(BASE, lr=1.8),
     "f. constant rate": replace(BASE, decay=False),
     "f. PyTorch's weights": replace(BASE, spec=replace(LENET, init="default")),
     "f. 3 epochs": replace(BASE, num_epochs=3),
@@ -83,16 +81,11 @@ NET = QUICK.spec
 ABLATIONS = {
     "all ingredients": QUICK,
     "no batch norm": replace(QUICK, spec=replace(NET, batch_norm=False)),
-    "no batch norm, rate 0.02": replace(
-        QUICK, lr=0.02, spec=replace(NET, batch_norm=False)
-    ),
     "tanh instead of ReLU": replace(QUICK, spec=replace(NET, activation="tanh")),
     "average instead of max": replace(QUICK, spec=replace(NET, pooling="avg")),
     "twice the channels": replace(WIDE, num_epochs=3),
     "LeNet's channels": replace(QUICK, spec=replace(NET, channels=(6, 16))),
-    "LeNet's dense layers": replace(QUICK, spec=replace(NET, dense=(120, 84))),
     "no momentum": replace(QUICK, momentum=0.0),
-    "no momentum, rate 1": replace(QUICK, momentum=0.0, lr=1.0),
     "no weight decay": replace(QUICK, weight_decay=0.0),
     "constant rate": replace(QUICK, decay=False),
     "no warm-up": replace(QUICK, warmup=0.0),
