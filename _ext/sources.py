@@ -1,4 +1,4 @@
-"""Sphinx extension: a page for each file of `solutions/`, linked where it is shown.
+"""Sphinx extension: a page for each file of `solutions/` that is shown in a chapter.
 
 Belongs here: the link below what `solutions.display.show_source` shows, the check that
 this is the text in the file, and the pages. Does not belong here: what is shown.
@@ -64,6 +64,17 @@ def shown_sources(doctree: nodes.document) -> list[nodes.literal_block]:
     ]
 
 
+def note_files(app: Sphinx, doctree: nodes.document) -> None:
+    """Note the files of which a page shows a part: these get a page of their own."""
+    known = places(Path(app.srcdir))
+    app.env.metadata[app.env.docname]["shown_files"] = {
+        known[definition.text][0]
+        for block in shown_sources(doctree)
+        for definition in definitions(block.astext())
+        if definition.text in known
+    }
+
+
 def link_sources(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Name below each shown source its file, and check that it is still that text."""
     if app.builder.format != "html":
@@ -100,10 +111,14 @@ def page_of(file: str) -> str:
 
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Yield a page for each file, highlighted, with an anchor at each definition."""
+    """Yield a page for each shown file, with an anchor at each definition."""
     if app.builder.name != "html":
         return
+    noted = app.env.metadata.values()
+    shown = {file for metadata in noted for file in metadata.get("shown_files", ())}
     for file, source in files(Path(app.srcdir)):
+        if file not in shown:
+            continue
         html = app.builder.highlighter.highlight_block(source, "python")
         start, code = html.split("<pre>", 1)
         lines = code.splitlines()
@@ -117,6 +132,7 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
+    app.connect("doctree-read", note_files)
     app.connect("doctree-resolved", link_sources)
     app.connect("html-collect-pages", pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

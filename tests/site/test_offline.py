@@ -29,22 +29,18 @@ FORMULAS = """() => {
 
 
 @pytest.mark.parametrize("at", ["file", "http"])
-def test_a_page_asks_no_other_host_and_logs_no_error(open_page, page, at):
+def test_a_page_is_whole_without_the_network(open_page, page, at):
     opened = open_page(page, at=at)
+    shown = opened.evaluate(FORMULAS)
+    assert shown["typeset"] == shown["spoken"] == shown["written"]
+    assert shown["wrong"] == shown["stops"] == 0
+    assert not shown["written"] or shown["fonts"]
     # What is folded or below the screen is asked for when it comes into view.
     opened.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     for image in opened.locator("article img").all():
         image.scroll_into_view_if_needed()
         assert image.evaluate("i => i.decode().then(() => i.naturalWidth)"), image
     opened.wait_for_load_state("networkidle")
-
-
-def test_mathematics_is_typeset_and_has_mathml_for_screen_readers(open_page, page):
-    shown = open_page(page).evaluate(FORMULAS)
-    written = shown["written"]
-    assert shown["typeset"] == shown["spoken"] == written
-    assert shown["wrong"] == shown["stops"] == 0
-    assert not written or shown["fonts"]
 
 
 def test_every_icon_of_every_page_is_in_the_font(site):

@@ -170,7 +170,7 @@ def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page, chapters):
             shown = line.locator("xpath=preceding-sibling::*[1]").locator("pre")
             text = shown.evaluate("pre => pre.textContent")
             for link in line.locator("a").all():
-                file, name = link.inner_text().split(": ")
+                file, name = link.text_content().split(": ")
                 source = (ROOT / file).read_text()
                 [definition] = re.findall(
                     rf"^(?:@.*\n)*(?:def|class) {name}\b.*\n(?:(?:[ )].*)?\n)*",
