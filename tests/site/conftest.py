@@ -26,13 +26,13 @@ from tools.browser import SITE, NoBrowserError, chromium, served
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if path.relative_to(SITE).parts[0] != "_static"  # the theme's own templates
+    # The theme's own templates, and the page that leads to the first one.
+    if not path.relative_to(SITE).as_posix().startswith(("_static/", "index.html"))
 )
 # A browser on a busy machine takes its time; nothing here measures it.
 MINUTES = 5
-# No longer on its way to another page, and the mathematics is typeset.
+# Loaded, and the mathematics is typeset.
 SETTLED = """async () => document.readyState == "complete"
-    && !document.querySelector("meta[http-equiv=refresh]")
     && (await window.MathJax?.startup?.promise, true)"""
 
 

@@ -80,7 +80,7 @@ def test_the_tab_key_reaches_everything_and_shows_where_it_is(open_page, name, w
     page = open_page(name, width=width)
     page.evaluate("document.activeElement.blur()")
     controls = page.evaluate(CONTROLS)
-    assert len(controls) > 20
+    assert len(controls) > 5
     places = {}
     while True:
         page.keyboard.press("Tab")
