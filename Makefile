@@ -24,9 +24,11 @@ environment:
 	@$(PYTHON) tools/environment.py
 
 # A change of these may change every page; after any other, only what changed is read.
-FRAME := _config.yml _toc.yml _ext _static _vendor requirements.lock solutions _build/pdf/book.pdf
-IS_CURRENT := test -f _build/built && test -z "$$(find $(FRAME) -newer _build/built \
-	-not -path '*__pycache__*' -print -quit 2>/dev/null)"
+FRAME := _config.yml _toc.yml _ext _static _vendor requirements.lock solutions tools \
+	_build/pdf/book.pdf
+NOT_NEWER = test -z "$$(find $(1) -newer $(2) -not -path '*__pycache__*' 2>/dev/null)"
+IS_CURRENT := test -f _build/built && $(call NOT_NEWER,$(FRAME),_build/built) && \
+	{ ! test -f _build/html/book.pdf || $(call NOT_NEWER,chapters,_build/html/book.pdf); }
 
 book: environment ## build the site from the stored outputs into _build/html
 	@$(IS_CURRENT) || rm -rf _build/html _build/.doctrees
