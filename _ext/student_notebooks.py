@@ -4,6 +4,8 @@ Belongs here: having `tools/student.py` write them beside the pages, and offerin
 Does not belong here: what stands in them.
 """
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
@@ -60,20 +62,32 @@ def offer(
             )
 
 
+def fingerprint(app: Sphinx, chapters: list[Path]) -> str:
+    """Return a hash of what student notebooks are made from: no text of an answer."""
+    root = Path(app.srcdir)
+    code = [*root.glob("tools/student.py"), *root.glob("solutions/check/*.py")]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(code)]
+    for chapter in sorted(chapters):
+        used = True  # the introduction, then each exercise up to its solution
+        for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            used = "{exercise}" in source or (used and "{solution-start}" not in source)
+            texts += [source] if used else []
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
 def deliver(app: Sphinx, exception: Exception | None) -> None:
-    """Write the notebooks, unless all of them are newer than their chapters."""
+    """Write the notebooks, unless they are made from the same exercises already."""
     if exception or app.builder.name != "html":
         return
     folder = Path(app.outdir) / FOLDER
     chapters = [c for page in app.env.found_docs if (c := chapter_of(app, page))]
-    written = {chapter: folder / chapter.name for chapter in chapters}
-    if all(
-        made.exists() and made.stat().st_mtime > chapter.stat().st_mtime
-        for chapter, made in written.items()
-    ):
+    made_from, now = folder / "made-from", fingerprint(app, chapters)
+    if made_from.exists() and made_from.read_text() == now:
         return
     command = [sys.executable, "-m", "tools.student", str(folder)]
     subprocess.run(command, cwd=app.srcdir, check=True)
+    made_from.write_text(now)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
