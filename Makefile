@@ -5,10 +5,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
-# The first Python 3.11 on the path; without one, tools/environment.py says so.
-PYTHON ?= $(shell for p in python3.11 python3 python; do \
-	if $$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
-	then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
+# The first Python on the path that will do; without one, tools/environment.py says so.
+PYTHON ?= $(shell for p in python3.11 python3.13 python3.12 python3 python; do \
+	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null; then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
 RUN := .venv/bin/python
 NOTEBOOKS ?= chapters _build/student
 # Seconds after which a cell that does not end is stopped and named.
@@ -20,11 +20,12 @@ help: ## list these commands
 
 environment:
 	@command -v $(PYTHON) >/dev/null || \
-		{ echo "make: Python 3.11 is needed, but there is none on the path" >&2; exit 1; }
+		{ echo "make: Python 3.11 to 3.13 is needed, but there is no $(PYTHON)" >&2; \
+		exit 1; }
 	@$(PYTHON) tools/environment.py
 
 # A change of these may change every page; after any other, only what changed is read.
-FRAME := _config.yml _toc.yml _ext _static _vendor requirements.lock solutions tools \
+FRAME := _config.yml _toc.yml _ext _static _vendor .venv/installed solutions tools \
 	_build/pdf/book.pdf
 NOT_NEWER = test -z "$$(find $(1) -newer $(2) -not -path '*__pycache__*' 2>/dev/null)"
 IS_CURRENT := test -f _build/built && $(call NOT_NEWER,$(FRAME),_build/built) && \
@@ -78,9 +79,12 @@ bench: environment data ## measure the speed of training here; rewrites its page
 study: environment data ## train every net of the study in 6.6; goes on where it stopped
 	@$(RUN) -m tools.study
 
-lock: environment ## write requirements.lock anew from requirements.txt
-	@.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes \
-		--no-header --quiet requirements.txt --output-file requirements.lock
+LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet
+lock: environment ## write both locks anew from requirements.txt
+	@sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' \
+		requirements.txt | $(LOCK) --python-version 3.11 - --output-file requirements.lock
+	@$(LOCK) --python-version 3.12 --override requirements.txt requirements.txt \
+		--output-file requirements-current.lock
 
 clean: ## remove the site, the environment and every cache in this folder
 	@rm -rf _build .venv .venv-install.log *.egg-info

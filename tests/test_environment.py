@@ -14,19 +14,52 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_this_machine_passes(monkeypatch):
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
-    environment.check_machine()
+    environment.check_python()
+    environment.check_disk()
 
 
-def test_refuses_another_python(monkeypatch):
-    monkeypatch.setattr(environment.sys, "version_info", (3, 12, 1))
-    with pytest.raises(SystemExit, match=r"Python 3\.11 is needed, .* is 3\.12\.1"):
-        environment.check_machine()
+@pytest.mark.parametrize("version", [(3, 10, 13), (3, 14, 0)])
+def test_refuses_another_python(monkeypatch, version):
+    monkeypatch.setattr(environment.sys, "version_info", version)
+    found = r"\.".join(map(str, version))
+    with pytest.raises(SystemExit, match=rf"3\.11, 3\.12 or 3\.13 .* is {found};"):
+        environment.main()
 
 
 def test_refuses_a_small_disk(monkeypatch):
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
     with pytest.raises(SystemExit, match=r"about 9 GB .* but 2\.5 GB are free"):
-        environment.check_machine()
+        environment.check_disk()
+
+
+@pytest.mark.parametrize(
+    ("version", "lock"),
+    [
+        ((3, 11, 7), "requirements.lock"),
+        ((3, 12, 1), "requirements-current.lock"),
+        ((3, 13, 0), "requirements-current.lock"),
+    ],
+)
+def test_installs_the_lock_of_this_python(monkeypatch, tmp_path, version, lock):
+    calls = []
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment, "LOG", tmp_path / "log")
+    monkeypatch.setattr(environment.sys, "version_info", version)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
+    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: None)
+    monkeypatch.setattr(environment, "pip", lambda *arguments: calls.append(arguments))
+    environment.main()
+    path = str(environment.ROOT / lock)
+    assert calls[0] == ("--no-deps", "--require-hashes", "-r", path)
+    assert (tmp_path / "installed").read_text() == environment.fingerprint()
+
+
+def test_each_lock_has_its_own_fingerprint(monkeypatch):
+    found = set()
+    for version in environment.LOCKS:
+        monkeypatch.setattr(environment.sys, "version_info", version)
+        found.add(environment.fingerprint())
+    assert len(found) == len(set(environment.LOCKS.values()))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +68,7 @@ def test_refuses_a_small_disk(monkeypatch):
         ("OSError: [Errno 28] No space left on device", "the disk is full"),
         ("NewConnectionError: Failed to establish a new connection", "no network"),
         ("ERROR: Could not find a version (from versions: none)", "no network"),
-        ("THESE PACKAGES DO NOT MATCH THE HASHES", "requirements.lock"),
+        ("THESE PACKAGES DO NOT MATCH THE HASHES", "differs from the lock"),
         ("a\nERROR: something new\nb", "ERROR: something new"),
         ("", "pip failed"),
     ],

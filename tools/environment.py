@@ -1,4 +1,4 @@
-"""Create `.venv` from the lock, once; `make` runs this before everything else.
+"""Create `.venv` from this Python's lock, once; `make` runs this before all else.
 
 Belongs here: the checks a newcomer's machine may fail, each with one clear line.
 Only the standard library is used, since nothing is installed yet, and only syntax
@@ -16,7 +16,12 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOG = ROOT / ".venv-install.log"
-PYTHON = (3, 11)
+# The lock of each Python: 3.11 is the last for which there is all that d2l asks for.
+LOCKS = {
+    (3, 11): ROOT / "requirements.lock",
+    (3, 12): ROOT / "requirements-current.lock",
+    (3, 13): ROOT / "requirements-current.lock",
+}
 # PyTorch's wheel for Linux brings CUDA's libraries: 6 GB, plus what pip unpacks.
 NEEDED_GB = 9
 
@@ -25,27 +30,31 @@ REASONS = {
     "Failed to establish a new connection|Temporary failure in name resolution"
     "|Max retries exceeded|Read timed out|ProxyError|ConnectionError"
     "|from versions: none": "the package index cannot be reached (no network?)",
-    "DO NOT MATCH THE HASHES": "a downloaded package differs from requirements.lock",
+    "DO NOT MATCH THE HASHES": "a downloaded package differs from the lock",
 }
 
 
 def fingerprint() -> str:
     """Return a hash of everything that decides what is installed."""
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = LOCKS[sys.version_info[:2]].read_text()
     return hashlib.sha256(
         "\n".join([sys.version, str(ROOT), lock]).encode()
     ).hexdigest()
 
 
-def check_machine() -> None:
-    """Stop with one line if this Python or this disk will not do."""
-    if sys.version_info[:2] != PYTHON:
+def check_python() -> None:
+    """Stop with one line if there is no lock for this Python."""
+    if sys.version_info[:2] not in LOCKS:
         stop(
-            "Python {}.{} is needed, but {} is {}.{}.{}; install it, or say "
-            "make PYTHON=/path/to/python3.11".format(
-                *PYTHON, sys.executable, *sys.version_info[:3]
+            "Python 3.11, 3.12 or 3.13 is needed, but {} is {}.{}.{}; install one, "
+            "or say make PYTHON=/path/to/python3.11".format(
+                sys.executable, *sys.version_info[:3]
             )
         )
+
+
+def check_disk() -> None:
+    """Stop with one line if this disk is too full."""
     free = shutil.disk_usage(str(ROOT)).free / 1e9
     if free < NEEDED_GB:
         stop(
@@ -92,14 +101,16 @@ def pip(*arguments: str) -> None:
 
 def main() -> None:
     """Create the environment unless it is there and up to date."""
+    check_python()
     stamp = VENV / "installed"
     if stamp.exists() and stamp.read_text() == fingerprint():
         return
-    check_machine()
+    check_disk()
     print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
     LOG.write_text("")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    pip("--require-hashes", "-r", str(ROOT / "requirements.lock"))
+    # The lock is complete; without --no-deps pip would hold d2l's own pins against it.
+    pip("--no-deps", "--require-hashes", "-r", str(LOCKS[sys.version_info[:2]]))
     pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     stamp.write_text(fingerprint())
     LOG.unlink()
