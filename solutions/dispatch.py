@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from solutions.data import ImageSet
+from solutions.processes import end_with
 from solutions.progress import progress
 from solutions.training import History, Recipe, Trained, train_seeds
 
@@ -145,8 +146,13 @@ def _workers(device: torch.device | None) -> Iterator[int]:
         with joblib.parallel_config("sequential"):
             yield 1
     elif address is None:
-        # Mode "c" makes the shared arrays writable, as PyTorch wants arrays to be.
-        with joblib.parallel_config("loky", n_jobs=joblib.cpu_count(), mmap_mode="c"):
+        with joblib.parallel_config(
+            "loky",
+            n_jobs=joblib.cpu_count(),
+            mmap_mode="c",  # makes shared arrays writable, as PyTorch wants them to be
+            initializer=end_with,
+            initargs=(os.getpid(),),
+        ):
             yield joblib.cpu_count()
     else:
         with _dask_client(address), joblib.parallel_config("dask", n_jobs=-1):

@@ -39,6 +39,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from solutions.processes import end_with
+
 IDLE_SECONDS = 60
 START_SECONDS = 120  # importing PyTorch, on a slow disk
 MAX_ELEMENTS = 100_000  # no right answer has more
@@ -166,12 +168,14 @@ def _executor() -> ProcessPoolExecutor:
         max_workers=1,
         timeout=IDLE_SECONDS,
         initializer=_settle,
+        initargs=(os.getpid(),),
         env={"OMP_NUM_THREADS": "1"},
     )
 
 
-def _settle() -> None:
+def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
+    end_with(parent)
     torch.set_num_threads(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
