@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh colab lint bench study lock clean environment
+.PHONY: help book pdf test test-site data lab refresh colab lint bench study lock newest links clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -11,8 +11,6 @@ PYTHON ?= $(shell for p in python3.11 python3.13 python3.12 python3 python; do \
 	2>/dev/null; then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
 RUN := .venv/bin/python
 NOTEBOOKS ?= chapters _build/student
-# Seconds after which a cell that does not end is stopped and named.
-CELL_LIMIT ?= 900
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -45,7 +43,7 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m tools.student
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
-		--nbval-cell-timeout $(CELL_LIMIT) tests solutions tools $(NOTEBOOKS)
+		tests solutions tools $(NOTEBOOKS)
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser
@@ -72,6 +70,7 @@ lint: environment ## check style, types, spelling and the notebooks' form
 	@.venv/bin/mypy
 	@.venv/bin/codespell
 	@$(RUN) -m tools.lint_notebooks
+	@.venv/bin/zizmor --offline --quiet .github/workflows
 
 bench: environment data ## measure the speed of training here; rewrites its page
 	@$(RUN) -m tools.bench
@@ -83,8 +82,17 @@ LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --qui
 lock: environment ## write both locks anew from requirements.txt
 	@sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' \
 		requirements.txt | $(LOCK) --python-version 3.11 - --output-file requirements.lock
-	@$(LOCK) --python-version 3.12 --override requirements.txt requirements.txt \
-		--output-file requirements-current.lock
+	@grep python_version requirements.txt | $(LOCK) --python-version 3.12 --override - \
+		requirements.txt --output-file requirements-current.lock
+
+newest: environment ## write the newest of everything into the current lock, to try it
+	@mkdir -p _build
+	@sed -E '/^jupyter-book/!s/==[^; ]+//' requirements.txt >_build/newest.txt
+	@grep python_version _build/newest.txt | $(LOCK) --python-version 3.13 --override - \
+		--upgrade _build/newest.txt --output-file requirements-current.lock
+
+links: environment ## check the book's links to other sites
+	@.venv/bin/jupyter-book build . --builder linkcheck --quiet
 
 clean: ## remove the site, the environment and every cache in this folder
 	@rm -rf _build .venv .venv-install.log *.egg-info

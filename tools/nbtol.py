@@ -14,7 +14,7 @@ report shows only what really changed. What agrees:
    0.001 of a reference larger than 1. So ``0.1234`` has slack, ``0.89`` has none.
 3. More slack needs cell metadata with a reason:
    ``"nbval": {"atol": 0.02, "why": "..."}``, and if CUDA needs still more
-   ``"cuda": {"atol": 0.04, "why": "..."}`` inside it, used if ``D2L_DEVICE`` is `cuda`.
+   ``"cuda": {"atol": 0.04, "why": "..."}`` inside it, used where the device is `cuda`.
 4. White space, and the length of the rule below a table's heading, may change with the
    width of a number. Nothing else may.
 5. In an SVG every coordinate has the slack 0.02 points (``svg_atol``, in points, allows
@@ -22,24 +22,30 @@ report shows only what really changed. What agrees:
 6. Source code (Markdown that is one code block), stderr and errors must be equal.
 
 A notebook with a cell that was not run is refused: nbval would pass it unseen.
-Cells are counted from 1, Markdown cells included.
+Cells are counted from 1, Markdown cells included. A cell that does not end is stopped
+after ``CELL_LIMIT`` seconds, a variable of the environment, or after 900.
 """
 
+import contextlib
 import copy
 import os
 import re
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from queue import Empty
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import pytest
-from nbval.plugin import IPyNbCell, IPyNbFile
+from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
 
+CELL_LIMIT = "900"
+GRACE = 5  # seconds in which a cell that was interrupted can say where it was
 MAX_ATOL = Decimal("0.05")
 MAX_SVG_ATOL = Decimal(10)
 SVG_ATOL = Decimal("0.02")
@@ -296,6 +302,20 @@ def run_faults(cells: Sequence[Any]) -> Iterator[tuple[int, str]]:
         expected += 1
 
 
+def cell_limit() -> float:
+    """Return after how many seconds a cell is stopped: ``CELL_LIMIT``, else 900.
+
+    Raises:
+        ValueError: if ``CELL_LIMIT`` is no number of seconds.
+    """
+    text = os.environ.get("CELL_LIMIT") or CELL_LIMIT
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text):
+        raise ValueError(
+            f"CELL_LIMIT is {text!r}, but must be seconds, as in {CELL_LIMIT}"
+        )
+    return float(text)
+
+
 class TolerantCell(IPyNbCell):  # type: ignore[misc]
     """A cell whose fresh numbers are snapped to the stored ones before nbval compares.
 
@@ -311,14 +331,24 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
         return super().compare_outputs(snapped, ref, skip_compare)
 
     def runtest(self) -> None:
-        """Run the cell; if the kernel dies, say so at once."""
+        """Run the cell; if the kernel dies say so at once, if it hangs stop it."""
         if not self.options["skip"]:
             self.user_properties.append(("nbtol", self.counted()))
         try:
             super().runtest()
         except KernelDiedError:
-            self.parent.kernel.stop()
-            self.raise_cell_error("The kernel died while it ran this cell.")
+            self.give_up("the kernel died")
+        except CellHungError as error:
+            self.parent.timed_out = True  # what follows is then expected to fail
+            limit = self.config.option.nbval_cell_timeout
+            self.give_up(f"stopped after {limit:g} seconds", str(error))
+
+    def give_up(self, reason: str, *traceback: str) -> NoReturn:
+        """Stop the kernel, and say in which cell of which notebook it was, and why."""
+        self.parent.kernel.stop()
+        where = label(self.cell_num, self.cell.source)
+        message = f"{self.path.name}: {where}: {reason}"
+        raise NbCellError(self.cell_num, message, self.cell.source, *traceback)
 
     def counted(self) -> dict[str, Any]:
         """Return what the summary counts of this cell."""
@@ -342,6 +372,10 @@ class KernelDiedError(RuntimeError):
     """The kernel ended while a message from it was awaited."""
 
 
+class CellHungError(RuntimeError):
+    """A cell did not end within the limit; the message is its traceback, if any."""
+
+
 class TolerantFile(IPyNbFile):  # type: ignore[misc]
     """A notebook that must have been run, and is compared with tolerance."""
 
@@ -351,7 +385,10 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         Raises:
             CollectError: if a cell was not run, or its tolerance is not valid.
         """
-        device = os.environ.get("D2L_DEVICE", "cpu")
+        # Here, because the lint imports this module and needs no torch.
+        from solutions.reproducibility import choose_device
+
+        device = choose_device().type
         found = list(super().collect())
         cells = self.nb.cells
         for number, fault in run_faults(cells):
@@ -377,9 +414,10 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         raise self.CollectError(f"{where} {fault}")
 
     def setup(self) -> None:
-        """Start the kernel, and from then on notice when it dies."""
+        """Start the kernel, and from then on notice when it dies or hangs."""
         super().setup()
         self.kernel.get_message = watched(self.kernel)
+        self.kernel.interrupt = partial(stop_hung, self.kernel, self.kernel.interrupt)
 
 
 def watched(kernel: Any) -> Any:
@@ -408,9 +446,50 @@ def watched(kernel: Any) -> Any:
     return get_message_while_alive
 
 
-def pytest_configure() -> None:
-    """Let the notebooks' kernels inherit that a progress bar is no output."""
-    os.environ["TQDM_DISABLE"] = "1"
+def stop_hung(kernel: Any, interrupt: Callable[[], None]) -> NoReturn:
+    """Interrupt a cell that ran too long: nbval calls this in place of `interrupt`.
+
+    Args:
+        kernel: the running kernel.
+        interrupt: interrupts it.
+
+    Raises:
+        CellHungError: always; with the cell's traceback, unless the interruption does
+            not get through to it.
+    """
+    interrupt()
+    deadline = time.monotonic() + GRACE
+    traceback: list[str] = []
+    with contextlib.suppress(Empty, KernelDiedError):
+        while not traceback and (left := deadline - time.monotonic()) > 0:
+            message = kernel.get_message("iopub", timeout=left)
+            traceback = message["content"].get("traceback", [])
+    raise CellHungError("\n".join(traceback))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare for notebooks: refuse an absent device, and stop in order if killed."""
+    os.environ["TQDM_DISABLE"] = "1"  # kernels inherit it: a progress bar is no output
+    if not config.getoption("nbval"):
+        return
+    from solutions.reproducibility import choose_device
+
+    try:
+        choose_device()
+        limit = cell_limit()
+    except (RuntimeError, ValueError) as error:
+        raise pytest.UsageError(str(error)) from None
+    if not any("--nbval-cell-timeout" in a for a in config.invocation_params.args):
+        config.option.nbval_cell_timeout = limit
+
+    def stop(*_: object) -> NoReturn:
+        pytest.exit("stopped by SIGTERM", returncode=128 + signal.SIGTERM)
+
+    def restore() -> None:
+        signal.signal(signal.SIGTERM, before)
+
+    before = signal.signal(signal.SIGTERM, stop)  # by itself it would leave the kernels
+    config.add_cleanup(restore)
 
 
 @pytest.hookimpl(wrapper=True)
