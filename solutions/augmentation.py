@@ -33,7 +33,7 @@ def augment(
     >>> X = torch.ones(4, 1, 2, 2)
     >>> g = torch.Generator().manual_seed(0)
     >>> augment(X, mirror=True, shift=1, generator=g).sum(dim=(1, 2, 3))
-    tensor([2., 1., 4., 2.])
+    tensor([2., 4., 2., 1.])
     """
     n = len(images)
     mirrored = torch.rand(n, generator=generator) < (0.5 if mirror else 0.0)

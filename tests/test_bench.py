@@ -17,7 +17,7 @@ def few_images(monkeypatch):
     )
     monkeypatch.setattr(bench, "load", lambda name, train: some)
     monkeypatch.setattr(bench, "train_like_d2l", lambda *_, **__: (2.0, 0.5))
-    monkeypatch.setattr(bench, "peak_memory", lambda: 1234.0)
+    monkeypatch.setattr(bench, "peak_memory", lambda num_seeds: 1234.0)
     monkeypatch.setattr(bench, "BATCH_SIZES", (16, 32))
     monkeypatch.setattr(bench, "NUM_SEEDS", (1, 2))
     monkeypatch.setattr(bench, "NUM_BLOCKS", (1, 16))
