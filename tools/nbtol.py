@@ -24,10 +24,14 @@ report shows only what really changed. What agrees:
 A notebook with a cell that was not run is refused: nbval would pass it unseen.
 Cells are counted from 1, Markdown cells included. A cell that does not end is stopped
 after ``CELL_LIMIT`` seconds, a variable of the environment, or after 900.
+
+``--deviations FILE`` writes, in JSON, how far each cell's numbers were from the stored
+ones, and what the kernels of the notebooks ran on.
 """
 
 import contextlib
 import copy
+import json
 import os
 import re
 import signal
@@ -248,17 +252,48 @@ def snap_outputs(
         A copy of `fresh`, snapped.
     """
     snapped = copy.deepcopy(list(fresh))
+    for kind, holder, old in _pairs(snapped, reference):
+        key = "text" if kind == "stdout" else kind
+        if kind == SVG:
+            holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
+        else:
+            holder[key] = snap(holder[key], old, tolerance.atol)
+    return snapped
+
+
+def deviation(fresh: Sequence[Output], reference: Sequence[Output]) -> Decimal | None:
+    """Return how far a cell's numbers in text are from the stored ones, at most.
+
+    Args:
+        fresh: the outputs just computed.
+        reference: the stored outputs.
+
+    Returns:
+        The largest distance; None without numbers, or if their count changed.
+    """
+    distances = []
+    for kind, holder, old in _pairs(fresh, reference):
+        if kind == SVG:
+            continue
+        new = holder["text" if kind == "stdout" else kind]
+        numbers = FLOAT.findall(new), FLOAT.findall(old)
+        if len(numbers[0]) != len(numbers[1]):
+            return None
+        pairs = zip(*numbers, strict=True)
+        distances += [abs(Decimal(a) - Decimal(b)) for a, b in pairs]
+    return max(distances, default=None)
+
+
+def _pairs(
+    fresh: Sequence[Output], reference: Sequence[Output]
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield the kind of each fresh text, the dict it is in, and the stored text."""
     stored = defaultdict(list)
     for kind, holder, key in _slots(reference):
         stored[kind].append(holder[key])
-    for kind, holder, key in _slots(snapped):
+    for kind, holder, _ in _slots(fresh):
         if stored[kind]:
-            old = stored[kind].pop(0)
-            if kind == SVG:
-                holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
-            else:
-                holder[key] = snap(holder[key], old, tolerance.atol)
-    return snapped
+            yield kind, holder, stored[kind].pop(0)
 
 
 def _slots(outputs: Sequence[Output]) -> Iterator[tuple[str, Any, str]]:
@@ -321,19 +356,23 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
 
     Attributes:
         tolerance: the tolerance its metadata asks for.
+        measured: what the summary and ``--deviations`` say about it.
     """
 
     tolerance: Tolerance
+    measured: dict[str, Any]
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
-        """Snap, then compare as nbval does."""
+        """Note how far the numbers are apart, then snap, and compare as nbval does."""
+        self.measured["deviation"] = deviation(test, ref)
         snapped = snap_outputs(test, ref, self.tolerance)
         return super().compare_outputs(snapped, ref, skip_compare)
 
     def runtest(self) -> None:
         """Run the cell; if the kernel dies say so at once, if it hangs stop it."""
+        self.measured = self.counted()
         if not self.options["skip"]:
-            self.user_properties.append(("nbtol", self.counted()))
+            self.user_properties.append(("nbtol", self.measured))
         try:
             super().runtest()
         except KernelDiedError:
@@ -354,9 +393,12 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
         """Return what the summary counts of this cell."""
         compared = bool(self.cell.outputs) and bool(self.options["check"])
         return {
-            "notebook": str(self.path),
+            "notebook": os.path.relpath(self.path, self.config.rootpath),
+            "cell": self.cell.get("id", self.name),
             "compared": compared,
             "wider": self.tolerance != Tolerance(),
+            "atol": self.tolerance.atol,
+            "deviation": None,
         }
 
     def repr_failure(self, excinfo: Any) -> str:
@@ -506,10 +548,18 @@ def pytest_collect_file(
     ]
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer ``--deviations``."""
+    text = "write how far numbers are from the stored ones, in JSON"
+    parser.addoption("--deviations", metavar="FILE", type=Path, help=text)
+
+
+def pytest_terminal_summary(
+    terminalreporter: Any, exitstatus: int, config: pytest.Config
+) -> None:
     """Report in one line how much was compared, so that nothing passes unseen."""
     counts = [
-        value
+        {**value, "passed": report.passed}
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
@@ -523,3 +573,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             f"{sum(c['compared'] for c in counts)} compared with stored outputs, "
             f"{sum(c['wider'] for c in counts)} with a wider tolerance"
         )
+    if path := config.getoption("deviations"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(counts, indent=1, default=str) + "\n", "utf-8")
