@@ -164,6 +164,13 @@ OTHER = {
     "output is missing": (code("_ = 0.5", [stream("0.5\n")]), False),
     "output is new": (code("print(0.5)"), False),
     "output of another kind": (code("0.5", [stream("0.5\n")]), False),
+    "outputs in another order": (
+        code(
+            "print(1)\n2",
+            [v4.new_output("execute_result", {"text/plain": "2"}), stream("1\n")],
+        ),
+        False,
+    ),
     "warning": (
         code(
             "import sys; print('careful', file=sys.stderr); print(1)", [stream("1\n")]

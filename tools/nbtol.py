@@ -19,7 +19,8 @@ report shows only what really changed. What agrees:
    width of a number. Nothing else may.
 5. In an SVG every coordinate has the slack 0.02 points (``svg_atol``, in points, allows
    more), and matplotlib's ids, which are hashes of coordinates, may be renamed.
-6. Source code (Markdown that is one code block), stderr and errors must be equal.
+6. Source code (Markdown that is one code block), stderr, errors and the order of the
+   outputs must be equal.
 
 A notebook with a cell that was not run is refused: nbval would pass it unseen.
 Cells are counted from 1, Markdown cells included. A cell that does not end is stopped
@@ -307,6 +308,11 @@ def _slots(outputs: Sequence[Output]) -> Iterator[tuple[str, Any, str]]:
                 yield kind, data, kind
 
 
+def kinds(outputs: Sequence[Output]) -> list[str]:
+    """Return the kind of each output: nbval compares those of one kind at a time."""
+    return [o.get("name") or ", ".join(sorted(o.get("data", {}))) for o in outputs]
+
+
 def label(number: int, source: str) -> str:
     """Name a cell by its number, counted from 1, and the first line of its source."""
     first = source.strip().splitlines()[0] if source.strip() else "(empty)"
@@ -366,7 +372,11 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
         self.measured["deviation"] = deviation(test, ref)
         snapped = snap_outputs(test, ref, self.tolerance)
-        return super().compare_outputs(snapped, ref, skip_compare)
+        agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
+        if agrees and (new := kinds(test)) != (old := kinds(ref)):
+            self.comparison_traceback.append(f"The outputs' order was {old}, is {new}.")
+            return False
+        return agrees
 
     def runtest(self) -> None:
         """Run the cell; if the kernel dies say so at once, if it hangs stop it."""
