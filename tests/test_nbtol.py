@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from importlib.metadata import version
 
 import nbformat.v4 as v4
 import pytest
@@ -9,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.nbtol import Tolerance, snap, snap_outputs, snap_svg, tolerance_of
+from tools.nbtol import SVG, Tolerance, snap, snap_outputs, snap_svg, tolerance_of
 
 pytest_plugins = ["pytester"]
 
@@ -43,12 +44,12 @@ def code(source, outputs=(), metadata=None, count=None):
     )
 
 
-def save(pytester, cells, numbered=True):
+def save(pytester, cells, numbered=True, metadata=None):
     """Write a notebook of code cells, run in order, into the test's folder."""
     for count, cell in enumerate(cells, start=1):
         if numbered:
             cell.execution_count = count
-    notebook = v4.new_notebook(cells=cells)
+    notebook = v4.new_notebook(cells=cells, metadata=metadata or {})
     path = pytester.path / "book.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
 
@@ -257,6 +258,28 @@ def test_refuses_to_collect(pytester, cells, message):
     result = run(pytester)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([message])
+
+
+@pytest.mark.parametrize(
+    ("drawn_by", "new", "passes"),
+    [
+        ("3.0.0", "<!-- 0.5 --><!-- net -->" + curve("12"), True),
+        ("3.0.0", "<!-- 0.6 --><!-- net -->" + curve(), False),
+        ("3.0.0", "<!-- 0.5 -->" + curve(), False),
+        ("3.0.0", "<!-- net --><!-- 0.5 -->" + curve(), False),
+        (version("matplotlib"), "<!-- 0.5 --><!-- net -->" + curve("12"), False),
+        (None, "<!-- 0.5 --><!-- net -->" + curve("12"), False),
+    ],
+)
+def test_another_matplotlib_must_draw_the_same_words(pytester, drawn_by, new, passes):
+    old = "<!-- 0.5 --><!-- net -->" + curve()
+    cell = code(f"display({{{SVG!r}: {new!r}}}, raw=True)", [shown(SVG, old)])
+    checked = {"checked": {"versions": {"matplotlib": drawn_by}}} if drawn_by else {}
+    save(pytester, [cell], metadata=checked)
+    result = run(pytester)
+    result.assert_outcomes(passed=passes, failed=not passes)
+    said = "nbtol: 1 figures compared by their words alone" in result.stdout.str()
+    assert said == (drawn_by == "3.0.0")
 
 
 @pytest.mark.parametrize(("device", "atol"), [("cpu", "0.01"), ("cuda", "0.04")])

@@ -19,6 +19,8 @@ report shows only what really changed. What agrees:
    width of a number. Nothing else may.
 5. In an SVG every coordinate has the slack 0.02 points (``svg_atol``, in points, allows
    more), and matplotlib's ids, which are hashes of coordinates, may be renamed.
+   Another version of matplotlib than the one in the notebook's ``checked`` draws the
+   same figure with other outlines: then only the words and numbers in it are compared.
 6. Source code (Markdown that is one code block), stderr, errors and the order of the
    outputs must be equal.
 
@@ -42,6 +44,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from queue import Empty
 from typing import Any, NoReturn, TypeAlias
@@ -64,6 +67,8 @@ FLOAT = re.compile(
 SVG_NUMBER = re.compile(r"(?<![\w#.-])-?\d+(?:\.\d+)?(?![\d.])")
 # An embedded image is left alone; an id is a letter or `_` and ten digits of a hash.
 SVG_ID = re.compile(r'base64,[^"]*|(?<=[hmp_])([0-9a-f]{10})\b')
+# matplotlib draws words as outlines, and writes before each what it says.
+SVG_WORDS = re.compile(r"<!-- (.*?) -->", re.DOTALL)
 
 Output: TypeAlias = Mapping[str, Any]
 
@@ -239,8 +244,26 @@ def _rename_ids(fresh: str, reference: str) -> str:
     return SVG_ID.sub(lambda m: names.get(m[1], m[0]), fresh)
 
 
+def snap_redrawn(fresh: str, reference: str) -> str:
+    """Return the stored SVG for one of another matplotlib that says the same.
+
+    Args:
+        fresh: the SVG just drawn.
+        reference: the stored SVG, drawn by another version of matplotlib.
+
+    Returns:
+        `reference` if the same words and numbers stand in both, else `fresh`.
+    """
+    same = SVG_WORDS.findall(fresh) == SVG_WORDS.findall(reference)
+    return reference if same else fresh
+
+
 def snap_outputs(
-    fresh: Sequence[Output], reference: Sequence[Output], tolerance: Tolerance
+    fresh: Sequence[Output],
+    reference: Sequence[Output],
+    tolerance: Tolerance,
+    *,
+    redrawn: bool = False,
 ) -> list[Any]:
     """Snap the outputs of a cell, paired as nbval pairs them: by kind, then in order.
 
@@ -248,6 +271,7 @@ def snap_outputs(
         fresh: the outputs just computed; they are not changed.
         reference: the stored outputs.
         tolerance: the tolerance of the cell.
+        redrawn: whether another matplotlib than here drew the stored figures.
 
     Returns:
         A copy of `fresh`, snapped.
@@ -255,7 +279,9 @@ def snap_outputs(
     snapped = copy.deepcopy(list(fresh))
     for kind, holder, old in _pairs(snapped, reference):
         key = "text" if kind == "stdout" else kind
-        if kind == SVG:
+        if kind == SVG and redrawn:
+            holder[key] = snap_redrawn(holder[key], old)
+        elif kind == SVG:
             holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
         else:
             holder[key] = snap(holder[key], old, tolerance.atol)
@@ -357,21 +383,33 @@ def cell_limit() -> float:
     return float(text)
 
 
+def is_redrawn(metadata: Mapping[str, Any]) -> bool:
+    """Say whether another matplotlib than here drew a notebook's stored figures.
+
+    Args:
+        metadata: the metadata of the notebook; without ``checked`` it was this one.
+    """
+    drawn_by = metadata.get("checked", {}).get("versions", {}).get("matplotlib")
+    return drawn_by not in (None, version("matplotlib"))
+
+
 class TolerantCell(IPyNbCell):  # type: ignore[misc]
     """A cell whose fresh numbers are snapped to the stored ones before nbval compares.
 
     Attributes:
         tolerance: the tolerance its metadata asks for.
+        redrawn: whether another matplotlib than here drew its stored figures.
         measured: what the summary and ``--deviations`` say about it.
     """
 
     tolerance: Tolerance
+    redrawn: bool
     measured: dict[str, Any]
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
         self.measured["deviation"] = deviation(test, ref)
-        snapped = snap_outputs(test, ref, self.tolerance)
+        snapped = snap_outputs(test, ref, self.tolerance, redrawn=self.redrawn)
         agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
         if agrees and (new := kinds(test)) != (old := kinds(ref)):
             self.comparison_traceback.append(f"The outputs' order was {old}, is {new}.")
@@ -407,6 +445,9 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             "cell": self.cell.get("id", self.name),
             "compared": compared,
             "wider": self.tolerance != Tolerance(),
+            "redrawn": sum(SVG in o.get("data", {}) for o in self.cell.outputs)
+            if self.redrawn
+            else 0,
             "atol": self.tolerance.atol,
             "deviation": None,
         }
@@ -454,6 +495,7 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
                 cell=cell.cell,
                 options=cell.options,
             )
+            tolerant.redrawn = is_redrawn(self.nb.metadata)
             try:
                 tolerant.tolerance = tolerance_of(cell.cell.metadata, device)
             except ValueError as error:
@@ -582,6 +624,11 @@ def pytest_terminal_summary(
             f"{len(counts)} cells run, "
             f"{sum(c['compared'] for c in counts)} compared with stored outputs, "
             f"{sum(c['wider'] for c in counts)} with a wider tolerance"
+        )
+    if redrawn := sum(c["redrawn"] for c in counts):
+        terminalreporter.write_line(
+            f"nbtol: {redrawn} figures compared by their words alone, because another "
+            f"matplotlib than {version('matplotlib')} drew the stored ones"
         )
     if path := config.getoption("deviations"):
         path.parent.mkdir(parents=True, exist_ok=True)
