@@ -4,6 +4,7 @@ Belongs here: finding, fetching, verifying and reading the two data sets.
 Does not belong here: batches and their order (`training`), pictures (`figures`).
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -35,6 +36,9 @@ Source: TypeAlias = Callable[[Path], None]
 
 # What a source may fail with. The exceptions of `requests` are OSErrors too.
 SOURCE_FAILURES = (OSError, ValueError, EOFError, zlib.error, tarfile.TarError)
+
+# What a source fails with when our disk, quota or limit is full: another cannot help.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 
@@ -158,7 +162,7 @@ def fetch(name: str) -> tuple[str, Path]:
     except OSError as error:
         raise DataError(
             f"{name}: cannot use the cache folder {raw} ({_reason(error)}); "
-            "set D2L_DATA to a folder that can be written"
+            "set D2L_DATA to a folder that can be written, with 200 MB of room"
         ) from error
 
 
@@ -179,6 +183,8 @@ def _fill(name: str, raw: Path) -> str:
                     _install(file, DATASETS[name].sha256[file], scratch, raw)
             return source
         except SOURCE_FAILURES as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise
             tried.append(f"{source}: {_reason(error)}")
     raise DataError(f"{name}: no source has the files for {raw}; {'; '.join(tried)}")
 

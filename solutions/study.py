@@ -8,7 +8,6 @@ import ast
 import hashlib
 import inspect
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ import torch
 from solutions import augmentation, lenet, stacked, training
 from solutions.data import ImageSet, load
 from solutions.dispatch import Job, train_jobs
+from solutions.files import write_whole
 from solutions.progress import progress
 from solutions.reproducibility import generator
 from solutions.training import History, Recipe
@@ -110,13 +110,16 @@ def run(experiments: Mapping[str, Experiment], folder: Path) -> None:
     Args:
         experiments: name and experiment, in the order in which they are started.
         folder: where the results are kept; it is made if it does not exist.
+
+    Raises:
+        NotWrittenError: if the disk is full; the results before are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [e for e in experiments.values() if not _file(folder, e).exists()]
     jobs = [Job(e.recipe, e.seeds, *sets_of(e)) for e in missing]
     for done in progress(train_jobs(jobs), "runs", len(jobs)):
         result = Result(tuple(done.histories), done.cpu_seconds)
-        _write(_file(folder, missing[done.number]), result)
+        write_whole(_file(folder, missing[done.number]), _json(result))
 
 
 def _file(folder: Path, experiment: Experiment) -> Path:
@@ -124,11 +127,9 @@ def _file(folder: Path, experiment: Experiment) -> Path:
     return folder / f"{label(experiment)}.json"
 
 
-def _write(path: Path, value: Any) -> None:
-    """Write a file that is there completely or not at all."""
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(value, indent=1, default=asdict) + "\n", "utf-8")
-    os.replace(partial, path)
+def _json(value: Any) -> str:
+    """Return a value as JSON, results by the names of their parts."""
+    return json.dumps(value, indent=1, default=asdict) + "\n"
 
 
 def collect(experiments: Mapping[str, Experiment], folder: Path, path: Path) -> None:
@@ -148,7 +149,7 @@ def collect(experiments: Mapping[str, Experiment], folder: Path, path: Path) -> 
         "torch": torch.__version__,
         "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
     }
-    _write(path, {"made_with": made_with, "results": results})
+    write_whole(path, _json({"made_with": made_with, "results": results}))
 
 
 def read(experiments: Mapping[str, Experiment], path: Path) -> dict[str, Result]:

@@ -10,7 +10,7 @@ from solutions import study
 from solutions.data import ImageSet
 from solutions.lenet import LeNetSpec
 from solutions.reproducibility import generator
-from solutions.study import Experiment, Result, collect, read, run
+from solutions.study import Experiment, collect, read, run
 from solutions.training import Recipe
 
 SMALL = Recipe(LeNetSpec(channels=(2, 3), dense=(7,)), lr=0.2, num_epochs=2)
@@ -128,17 +128,3 @@ def test_code_counts_and_its_documentation_does_not(monkeypatch):
     assert plain == fingerprint_of("def f(x):  # why\n    '''New.'''\n    return x + 1")
     assert plain != fingerprint_of("def f(x):\n    '''Old.'''\n    return x + 2")
     study.fingerprint.cache_clear()
-
-
-def test_nothing_half_written_is_left_by_a_full_disk(tmp_path, monkeypatch):
-    path = tmp_path / "study.json"
-    path.write_text("old")
-
-    def full(self, text, encoding):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(study.Path, "write_text", full)
-    with pytest.raises(OSError, match="No space"):
-        study._write(path, Result((), 0.0))
-    monkeypatch.undo()
-    assert path.read_text() == "old"

@@ -10,12 +10,16 @@ refresh on another machine changes nothing that did not change. The notebook's m
 were stored; it changes with them, or with the versions.
 """
 
+import asyncio
 import base64
+import contextlib
 import copy
 import io
+import math
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,10 +33,19 @@ import nbformat
 import numpy as np
 from matplotlib.image import imread
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbval.plugin import coalesce_streams
 
-from tools.nbtol import FLOAT, SVG, TEXTS, label, snap_outputs, tolerance_of
+from solutions.files import NotWrittenError, partial_of, write_whole
+from tools.nbtol import (
+    FLOAT,
+    SVG,
+    TEXTS,
+    cell_limit,
+    label,
+    snap_outputs,
+    tolerance_of,
+)
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -42,7 +55,7 @@ NUMBER = re.compile(FLOAT.pattern + r"|(?<![\w.])[-+]?\d+(?![\w.])")
 
 
 class CellFailedError(RuntimeError):
-    """A cell raised an error that its tags do not announce, or its kernel died."""
+    """A cell raised an unannounced error, ran too long, or its kernel died."""
 
 
 def execute(notebook: Any, folder: Path) -> Any:
@@ -56,13 +69,16 @@ def execute(notebook: Any, folder: Path) -> Any:
         The executed copy, without timings and widget states.
 
     Raises:
-        CellFailedError: if a cell fails that is not tagged ``raises-exception``.
+        CellFailedError: if a cell fails that is not tagged ``raises-exception``, or
+            does not end within `nbtol.cell_limit`.
     """
     fresh = copy.deepcopy(notebook)
+    limit = cell_limit()
     client = NotebookClient(
         fresh,
         kernel_name=KERNELSPEC["name"],
         resources={"metadata": {"path": str(folder)}},
+        timeout=math.ceil(limit),
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=False,
@@ -70,13 +86,46 @@ def execute(notebook: Any, folder: Path) -> Any:
     started = [0]
     client.on_cell_start = lambda cell, cell_index: started.append(cell_index)
     try:
-        client.execute(stderr=subprocess.DEVNULL)
-    except (CellExecutionError, DeadKernelError) as error:
-        where = label(started[-1] + 1, fresh.cells[started[-1]].source)
-        if isinstance(error, CellExecutionError):
-            raise CellFailedError(f"{where}: {error.ename}: {error.evalue}") from None
-        raise CellFailedError(f"{where}: the kernel died") from None
-    return fresh
+        _run(client)
+    except CellExecutionError as error:
+        reason = f"{error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        reason = f"stopped after {limit:g} seconds"
+    except DeadKernelError:
+        reason = "the kernel died"
+    else:
+        return fresh
+    where = label(started[-1] + 1, fresh.cells[started[-1]].source)
+    raise CellFailedError(f"{where}: {reason}")
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop without handlers of signals, as on Windows.
+
+    With them nbclient would make a dead kernel of Ctrl-C, and the next one would start.
+    """
+
+    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]
+        """Refuse, which nbclient expects."""
+        raise NotImplementedError
+
+
+def _run(client: NotebookClient) -> None:
+    """Let a client execute its notebook; its kernel ends with it, also if interrupted.
+
+    Raises:
+        KeyboardInterrupt: after the kernel has been stopped.
+    """
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(client.async_execute(stderr=subprocess.DEVNULL))
+        try:
+            loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DeadKernelError):
+                loop.run_until_complete(task)
+            raise
 
 
 def versions() -> dict[str, str]:
@@ -248,7 +297,9 @@ def refresh(path: Path) -> list[str]:
     Raises:
         CellFailedError: if a cell fails.
         ValueError: if a cell's tolerance is not valid.
+        NotWrittenError: if the disk is full.
     """
+    partial_of(path).unlink(missing_ok=True)  # a killed refresh may have left it
     before = path.read_text(encoding="utf-8")
     stored = nbformat.reads(before, as_version=4)
     fresh = execute(stored, path.parent)
@@ -286,20 +337,14 @@ def write_atomically(path: Path, before: str, after: str) -> None:
     Args:
         path: the file.
         before: its text.
-        after: its new text, written beside it first: an interruption leaves `before`.
+        after: its new text.
     """
-    if after == before:
-        return
-    temporary = path.with_suffix(".ipynb.new")
-    try:
-        temporary.write_text(after, encoding="utf-8")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    if after != before:
+        write_whole(path, after)
 
 
 def main(names: Sequence[str]) -> int:
-    """Refresh the notebooks named, or all; return the exit status."""
+    """Refresh the notebooks named, or all, until one fails; return the exit status."""
     # The stored numbers are those of the CPU, whatever else this machine has.
     os.environ["D2L_DEVICE"] = "cpu"
     os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no result
@@ -309,9 +354,16 @@ def main(names: Sequence[str]) -> int:
         except (CellFailedError, ValueError) as error:
             print(f"{path.name}: {error}; the file is left as it was", file=sys.stderr)
             return 1
+        except NotWrittenError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print(f"{path.name}: stopped; it is as it was, or new", file=sys.stderr)
+            return 128 + signal.SIGINT
         print("\n".join(f"{path.name}: {c}" for c in changes or ["unchanged"]))
     return 0
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     sys.exit(main(sys.argv[1:]))

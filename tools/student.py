@@ -21,6 +21,7 @@ import nbformat.v4
 
 from solutions.check.parts import FunctionQuestion
 from solutions.check.registry import AnyQuestion, exercises, listing
+from solutions.files import write_whole
 from tools.check_notes import label_of
 from tools.lint_notebooks import EXERCISE, FILE, SOLUTION, SOLUTION_END
 from tools.refresh import CHAPTERS, KERNELSPEC
@@ -200,7 +201,7 @@ def main(arguments: Sequence[str]) -> int:
         made = student_notebook(nbformat.read(path, as_version=4), f"6.{match[1]}")
         nbformat.validate(made)
         text = nbformat.writes(made) + "\n"
-        (folder / path.name).write_text(text, encoding="utf-8")
+        write_whole(folder / path.name, text)
     return 0
 
 
