@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh colab lint bench study lock newest links clean environment
+.PHONY: help book pdf test test-site data lab refresh colab lint bench study mutants alarms lock newest links clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -79,6 +79,13 @@ study: environment data ## train every net of the study in 6.6; goes on where it
 	@$(RUN) -m tools.study
 
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet
+mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)
+	@$(RUN) -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+
+TIMES ?= 10
+alarms: environment data ## run every notebook TIMES times: none may fail
+	@$(RUN) -m tools.alarms $(TIMES)
+
 lock: environment ## write both locks anew from requirements.txt
 	@sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' \
 		requirements.txt | $(LOCK) --python-version 3.11 - --output-file requirements.lock

@@ -1,0 +1,140 @@
+"""Try every mutant, and report those that the suite does not find.
+
+``python -m tools.mutants [--sample N]``. Belongs here: the command, its report, the
+survivors that are accepted. Does not belong here: making or judging mutants.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import chain, zip_longest
+
+from tabulate import tabulate
+
+from tools.mutants import ROOT, Mutant, Verdict, outputs, rank, replay, sources, suite
+
+PAGE = ROOT / "chapters" / "mutants.md"
+CHECKED_TWICE = ("6_1_why-conv.ipynb", 3)  # mutants that a real kernel judges as well
+
+# Survivors that no test can find, because nothing that a reader can see differs.
+ACCEPTED: dict[str, str] = {}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Try the mutants and print what became of them; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.mutants")
+    text = "try N mutants of source, and those of the notebooks 6.1 to 6.5"
+    parser.add_argument("--sample", type=int, metavar="N", help=text)
+    sample = parser.parse_args(arguments).sample
+    os.environ |= {"D2L_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
+    verdicts = list(tried(sample))
+    report, faults = table(verdicts), problems(verdicts, whole=sample is None)
+    print(report, *faults, sep="\n")
+    if sample is None:
+        PAGE.write_text(page(report), encoding="utf-8")
+    return 1 if faults else 0
+
+
+def tried(sample: int | None) -> Iterable[Verdict]:
+    """Judge the mutants: of outputs, some of these again with a kernel, of source.
+
+    Args:
+        sample: how many of source; None means all, and those of 6.6 as well.
+
+    Yields:
+        The verdicts. Survivors are printed at once.
+
+    Raises:
+        RuntimeError: if a kernel and its replay do not lead to the same verdicts.
+    """
+    names = outputs.NOTEBOOKS if sample is None else outputs.CHEAP
+    for name in names:
+        made = list(outputs.mutants(ROOT / "chapters" / name))
+        verdicts = replay.judge(made)
+        yield from map(told, verdicts)
+        if name == CHECKED_TWICE[0]:
+            check_replay(verdicts)
+    made = of_source(sample)
+    notebooks = outputs.CHEAP if sample is None else []
+    suite.check_green(dict.fromkeys(map(suite.module_of, made)), notebooks)
+    yield from map(told, suite.judge(made))
+
+
+def check_replay(verdicts: Sequence[Verdict]) -> None:
+    """Judge some mutants once more, with a kernel that runs the cells."""
+    some = sorted(verdicts, key=lambda v: rank("real", v.mutant.name))
+    again = replay.judge([v.mutant for v in some[: CHECKED_TWICE[1]]], real=True)
+    for replayed, real in zip(some, again, strict=False):
+        if replayed != real:
+            raise RuntimeError(f"the replay says {replayed}, but a kernel {real}")
+
+
+def of_source(sample: int | None) -> list[Mutant]:
+    """Return the mutants of source that are tried.
+
+    Args:
+        sample: how many, of all modules and kinds as far as possible; None means all.
+    """
+    by_module = [sources.mutants(module) for module in sources.MODULES]
+    turned = [
+        row[i % len(row) :] + row[: i % len(row)] for i, row in enumerate(by_module)
+    ]
+    mixed = chain.from_iterable(zip_longest(*turned))
+    return [mutant for mutant in mixed if mutant is not None][:sample]
+
+
+def told(verdict: Verdict) -> Verdict:
+    """Print a survivor, and return its verdict."""
+    if not verdict.by:
+        print(f"survived: {verdict.mutant}", flush=True)
+    return verdict
+
+
+def table(verdicts: Sequence[Verdict]) -> str:
+    """Return a table of what became of the mutants of each kind, in Markdown."""
+    rows = []
+    for where, is_meant in (("outputs", False), ("source", True)):
+        part = [v for v in verdicts if v.mutant.path.endswith(".py") == is_meant]
+        for kind in dict.fromkeys(v.mutant.kind for v in part):
+            rows.append(
+                [f"{where}: {kind}", *counts(v for v in part if v.mutant.kind == kind)]
+            )
+    rows.append(["all", *counts(verdicts)])
+    heads = ["What is changed", "tried", "found", "by the time limit", "survived"]
+    return tabulate(rows, heads, tablefmt="github")
+
+
+def counts(verdicts: Iterable[Verdict]) -> list[int]:
+    """Count the mutants: tried, found, found by the time limit only, survived."""
+    by = [verdict.by for verdict in verdicts]
+    survived = by.count("")
+    return [len(by), len(by) - survived, by.count(suite.BY_LIMIT), survived]
+
+
+def problems(verdicts: Sequence[Verdict], whole: bool) -> list[str]:
+    """Return what has to be done about survivors: nothing, if all is well.
+
+    Args:
+        verdicts: the verdicts.
+        whole: whether all mutants were tried, so that each accepted one must be there.
+    """
+    survivors = {v.mutant.name: v.mutant for v in verdicts if not v.by}
+    new = [f"add a test for: {survivors[n]}" for n in survivors if n not in ACCEPTED]
+    old = [
+        f"no survivor any more: {name}" for name in ACCEPTED if name not in survivors
+    ]
+    return new + old if whole else new
+
+
+def page(report: str) -> str:
+    """Return the part of the page about reproducibility that shows the results."""
+    reasons = "\n".join(f"- `{name}`\n  {why}" for name, why in ACCEPTED.items())
+    accepted = (
+        f"\nThe survivors, in which no reader can see a difference:\n\n{reasons}\n"
+    )
+    return f"{report}\n{accepted if ACCEPTED else ''}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,154 @@
+"""Run the comparison of `make test` over mutants of notebooks.
+
+Belongs here: the run of pytest with nbval, and the kernel that it uses. Does not belong
+here: making mutants (`outputs`), deciding when two outputs agree (`tools.nbtol`).
+
+A kernel for each mutant would take hours, and would print the same each time. So the
+kernel is replaced by one that repeats what the notebook without the mistake has stored;
+all the rest is the code that `make test` runs.
+"""
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from queue import Empty
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+import pytest
+from nbval import plugin as nbval_plugin
+from nbval.kernel import RunningKernel
+
+from tools.mutants import ROOT, Mutant, Verdict
+
+COMPARISON = "tools.nbtol"
+# It was imported before pytest could prepare its assertions; it has none.
+QUIET = ["-W", "ignore:Module already imported", "-p", "no:cacheprovider"]
+
+
+class ReplayedKernel(RunningKernel):  # type: ignore[misc]
+    """Answers each cell with the outputs that a notebook has stored for it."""
+
+    def __init__(self, originals: Mapping[str, Any], name: str, cwd: str, **_: Any):
+        self.cells = iter(originals[Path(cwd).name].cells)
+        self.messages: list[dict[str, Any]] = []
+
+    def execute_cell_input(self, source: str, allow_stdin: bool | None = None) -> str:
+        """Prepare the messages that the cell with this source leads to."""
+        cell = next(
+            c for c in self.cells if c.cell_type == "code" and c.source == source
+        )
+        outputs = [(o.output_type, o) for o in cell.outputs]
+        for kind, content in [*outputs, ("status", {"execution_state": "idle"})]:
+            header = {"msg_id": cell.id}
+            self.messages.append(
+                {"msg_type": kind, "content": content, "parent_header": header}
+            )
+        return str(cell.id)
+
+    def get_message(self, stream: str, timeout: float | None = None) -> dict[str, Any]:
+        """Return the next message; the one on the shell is that all went well."""
+        if not self.messages:
+            raise Empty
+        if stream == "shell":
+            return {**self.messages[-1], "content": {"status": "ok"}}
+        return self.messages.pop(0)
+
+    def is_alive(self) -> bool:
+        """Return whether it would answer: always."""
+        return True
+
+    def stop(self) -> None:
+        """End nothing: there is no process."""
+
+
+class Reports:
+    """Collects what pytest says about each folder that it ran."""
+
+    def __init__(self) -> None:
+        self.red: dict[str, list[str]] = {}
+        self.green: dict[str, int] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note a cell that failed, or passed."""
+        folder, _, cell = report.nodeid.partition("/")
+        if report.failed:
+            self.red.setdefault(folder, []).append(cell.partition("::")[2])
+        elif report.when == "call":
+            self.green[folder] = self.green.get(folder, 0) + 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a notebook that was refused."""
+        if report.failed:
+            folder = report.nodeid.partition("/")[0]
+            self.red.setdefault(folder, []).append(f"refused: {report.longrepr}")
+
+
+def judge(tried: Sequence[Mutant], real: bool = False) -> list[Verdict]:
+    """Run the regression over mutants of notebooks, all in one run of pytest.
+
+    Args:
+        tried: the mutants.
+        real: whether a kernel runs the cells, instead of a replay.
+
+    Returns:
+        The verdicts. A mutant is found only if it is red where the mistake stands.
+
+    Raises:
+        RuntimeError: if a notebook without a mistake is not green.
+    """
+    paths = sorted({mutant.path for mutant in tried})
+    texts = {f"original{i}": (ROOT / p).read_text("utf-8") for i, p in enumerate(paths)}
+    places = dict(zip(texts, paths, strict=True))
+    for number, mutant in enumerate(tried):
+        texts[f"mutant{number}"] = mutant.text
+        places[f"mutant{number}"] = mutant.path
+    with TemporaryDirectory() as folder:
+        for name, text in texts.items():
+            path = Path(folder, name, Path(places[name]).name)
+            path.parent.mkdir()
+            path.write_text(text, encoding="utf-8")
+        reports, log = run_nbval(Path(folder), places, real)
+    for i, path_ in enumerate(paths):
+        if f"original{i}" in reports.red or not reports.green.get(f"original{i}"):
+            raise RuntimeError(f"{path_} is not green without a mistake:\n{log}")
+    return [
+        Verdict(mutant, found(mutant, reports.red.get(f"mutant{number}", [])))
+        for number, mutant in enumerate(tried)
+    ]
+
+
+def found(mutant: Mutant, red: Sequence[str]) -> str:
+    """Return which of the failures is that of the mutant's mistake, or ""."""
+    refusal = f"{mutant.place.lower()} `"
+    own = (r for r in red if r == mutant.place or refusal in r)
+    return next(own, "").partition("\n")[0]
+
+
+def run_nbval(
+    folder: Path, places: Mapping[str, str], real: bool
+) -> tuple[Reports, str]:
+    """Run pytest with nbval over a folder of notebooks.
+
+    Args:
+        folder: has one folder for each notebook.
+        places: the notebook of the project that each of these folders holds.
+        real: whether a kernel runs the cells.
+
+    Returns:
+        The reports, and what pytest printed.
+    """
+    reports, log = Reports(), io.StringIO()
+    read = {p: nbformat.read(ROOT / p, as_version=4) for p in set(places.values())}
+    originals = {name: read[place] for name, place in places.items()}
+    options = ["--nbval", "--nbval-current-env", "--continue-on-collection-errors"]
+    settings = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={folder}", "-p", COMPARISON]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(log):
+        if not real:
+            replay = partial(ReplayedKernel, originals)
+            patch.setattr(nbval_plugin, "RunningKernel", replay)
+        pytest.main([*options, *settings, *QUIET, str(folder)], [reports])
+    return reports, log.getvalue()
