@@ -1,7 +1,8 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh colab lint bench study mutants alarms lock newest links clean environment
+.PHONY: help book pdf test test-site data lab refresh colab lint bench study \
+	portability mutants alarms lock newest links clean environment
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
@@ -77,6 +78,9 @@ bench: environment data ## measure the speed of training here; rewrites its page
 
 study: environment data ## train every net of the study in 6.6; goes on where it stopped
 	@$(RUN) -m tools.study
+
+portability: environment data ## run the notebooks as other machines would; rewrites a table
+	@$(RUN) -m tools.portability
 
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet
 mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)

@@ -1,0 +1,106 @@
+"""The runs on other machines: tolerances must follow from them, and tables show them."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+
+import nbformat
+import pytest
+import torch
+
+from tools import portability
+from tools.nbtol import tolerance_of
+from tools.portability import ROOT, TABLES, stored
+from tools.variants import PROOF, VARIABLE, VARIANTS, perturbed
+
+FLOOR = Decimal("0.002")  # twenty of ten thousand test images
+
+
+def trained_cells():
+    """Yield the name of every cell with a tolerance for numbers, and the tolerance."""
+    for path in sorted(ROOT.glob("chapters/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and (atol := tolerance_of(cell.metadata).atol):
+                yield f"chapters/{path.name} {cell.id}", atol
+
+
+@pytest.mark.parametrize("name, atol", trained_cells())
+def test_tolerance_follows_from_the_largest_distance_ever_measured(name, atol):
+    distances = [
+        Decimal(str(run["trained"][name]))
+        for run in stored().values()
+        if name in run["trained"]
+    ]
+    assert len(distances) >= 3, "too few runs to derive a tolerance from"
+    assert max(distances) <= atol, "it would cry wolf"
+    assert atol <= max(3 * max(distances), FLOOR), "it would hide a change"
+
+
+def test_tables_show_the_stored_results():
+    runs = stored()
+    assert (TABLES / "runs.md").read_text("utf-8") == portability.table(runs) + "\n"
+    assert set(VARIANTS) <= set(runs)
+    for name in VARIANTS:
+        assert not runs[name]["failed"], name
+
+
+def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
+    monkeypatch.setattr(portability, "RESULTS", tmp_path / "portability.json")
+    monkeypatch.setattr(portability, "TABLES", tmp_path)
+    proof = {"threads": "1"}
+    apart = dict.fromkeys(portability.TRAININGS, [0.0])
+    first = {"cells": 1, "plain": 0, "trained": {}, "failed": []}
+    portability.store({portability.FIRST: first | {"proof": proof, "trainings": apart}})
+    cell = {"notebook": "a.ipynb", "cell": "b", "compared": True, "passed": False}
+    found = [cell | {"atol": "0.01", "deviation": "0.02"}]
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    portability.add("a GPU", tmp_path / "found.json")
+    assert list(stored())[-1] == "a GPU"
+    [row] = [
+        line
+        for line in (tmp_path / "runs.md").read_text().splitlines()
+        if line.startswith("| a GPU")
+    ]
+    assert [c.strip() for c in row.split("|")[2:-1]] == ["1", "0", "0.02", "1 differ"]
+
+
+@pytest.mark.parametrize(
+    "name, key, value",
+    [
+        ("neither AVX-512 nor AVX2", "ATen", "DEFAULT"),
+        ("without oneDNN", "oneDNN", "not used"),
+        ("contiguous instead of channels last", "channels last", "False"),
+        ("two threads", "threads", "2"),
+    ],
+)
+def test_a_process_is_the_variant_that_it_is_called(name, key, value, tmp_path):
+    changed = {VARIABLE: name, PROOF: str(tmp_path / "proof")}
+    subprocess.run(
+        [sys.executable, "-c", "from tools.variants import enter; enter()"],
+        env={**os.environ, **VARIANTS[name].environment, **changed},
+        cwd=ROOT,
+        check=True,
+    )
+    assert json.loads((tmp_path / "proof").read_text())[key] == value
+
+
+def test_perturbed_weights_differ_by_their_size():
+    build = perturbed(lambda seed: torch.nn.Linear(100, 100), 1e-6)
+    torch.manual_seed(0)
+    changed = build(0).weight
+    torch.manual_seed(0)
+    relative = (changed / torch.nn.Linear(100, 100).weight - 1).std()
+    assert 0.8e-6 < relative < 1.2e-6
+
+
+def test_a_job_is_done_again_after_a_change_of_its_notebook(tmp_path, monkeypatch):
+    before = portability.label("one thread", portability.SHORTEST)
+    assert before == portability.label("one thread", portability.SHORTEST)
+    assert before != portability.label("two threads", portability.SHORTEST)
+    monkeypatch.setattr(portability, "ROOT", tmp_path)
+    path = tmp_path / portability.SHORTEST
+    path.parent.mkdir()
+    path.write_text("another notebook")
+    assert before != portability.label("one thread", portability.SHORTEST)

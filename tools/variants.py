@@ -1,0 +1,126 @@
+"""Run Python as another machine would: fewer vector instructions, other rounding.
+
+Belongs here: what changes inside a process, before anything else runs in it.
+Does not belong here: which processes are started and what they show (`portability`).
+
+`portability` puts a `sitecustomize` that calls `enter` first on the module path, so
+that kernels and the processes that train are changed alike.
+"""
+
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+VARIABLE, PROOF = "D2L_VARIANT", "D2L_VARIANT_PROOF"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run everything.
+
+    Args:
+        what: what differs from how the outputs were stored, in a few words.
+        threads: of each process.
+        environment: variables that are set before the process starts.
+        onednn: whether oneDNN computes convolutions.
+        channels_last: whether `training` may store images with the channels last.
+        perturbation: relative size of a random change of all initial weights.
+    """
+
+    what: str
+    threads: int = 1
+    environment: dict[str, str] = field(default_factory=dict)
+    onednn: bool = True
+    channels_last: bool = True
+    perturbation: float = 0.0
+
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+DEFAULT = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+VARIANTS = {
+    variant.what: variant
+    for variant in (
+        Variant("one thread"),
+        Variant("two threads", threads=2),
+        Variant("AVX2 instead of AVX-512", environment=AVX2),
+        Variant("neither AVX-512 nor AVX2", environment=DEFAULT),
+        Variant("without oneDNN", onednn=False),
+        Variant("contiguous instead of channels last", channels_last=False),
+        Variant("weights changed by one millionth", perturbation=1e-6),
+    )
+}
+
+
+def enter() -> None:
+    """Make this process the variant named in the environment, and prove that it is."""
+    variant = VARIANTS[os.environ[VARIABLE]]
+    torch.set_num_threads(variant.threads)
+    torch.backends.mkldnn.set_flags(_enabled=variant.onednn)
+    if not variant.channels_last:
+        torch.channels_last = torch.contiguous_format
+    if variant.perturbation:
+        from solutions import lenet
+
+        lenet.build = perturbed(lenet.build, variant.perturbation)
+    with Path(os.environ[PROOF]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(proof()) + "\n")
+
+
+def perturbed(build: Callable[..., Any], size: float) -> Callable[..., Any]:
+    """Return `lenet.build`, but with weights that differ by a relative size.
+
+    Args:
+        build: takes a spec and a seed, returns a net.
+        size: the standard deviation of the relative change.
+
+    Returns:
+        The function.
+    """
+
+    @functools.wraps(build)
+    def build_perturbed(*args: Any, **kwargs: Any) -> Any:
+        net = build(*args, **kwargs)
+        noise = torch.Generator().manual_seed(0)
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight *= 1 + size * torch.randn(weight.shape, generator=noise)
+        return net
+
+    return build_perturbed
+
+
+def proof() -> dict[str, str]:
+    """Say what this process computes with, as PyTorch and oneDNN themselves see it."""
+    kernels = {line.split(",")[6] for line in _verbose_lines()}
+    net_input = torch.zeros(1, 2, 3, 3).to(memory_format=torch.channels_last)
+    return {
+        "threads": str(torch.get_num_threads()),
+        "ATen": torch.backends.cpu.get_cpu_capability(),
+        "oneDNN": ", ".join(sorted(kernels)) or "not used",
+        "channels last": str(net_input.stride() == (18, 1, 6, 2)),
+    }
+
+
+def _verbose_lines() -> list[str]:
+    """Return what oneDNN reports of a convolution that it computes."""
+    # It writes to the process's own standard output, not to Python's.
+    with tempfile.TemporaryFile("w+b") as file:
+        kept = os.dup(1)
+        os.dup2(file.fileno(), 1)
+        try:
+            with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+                X, K = torch.ones(32, 16, 14, 14), torch.ones(16, 16, 5, 5)
+                torch.nn.functional.conv2d(X, K)
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        file.seek(0)
+        lines = file.read().decode().splitlines()
+    return [line for line in lines if ",exec,cpu,convolution," in line]
