@@ -71,7 +71,21 @@ def fingerprint() -> str:
     for node in (n for tree in trees for n in ast.walk(tree)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = ""
-    return hashlib.sha256("".join(map(ast.dump, trees)).encode()).hexdigest()
+    return hashlib.sha256("".join(map(_dump, trees)).encode()).hexdigest()
+
+
+def _dump(node: object) -> str:
+    """Write a syntax tree as text that is the same in every version of Python.
+
+    `ast.dump` also writes the fields that only newer versions have, though empty.
+    """
+    if isinstance(node, list):
+        return f"[{','.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ast.iter_fields(node)
+    filled = (f"{n}={_dump(v)}" for n, v in fields if v is not None and v != [])
+    return f"{type(node).__name__}({','.join(filled)})"
 
 
 def label(experiment: Experiment) -> str:
