@@ -78,8 +78,29 @@ def stored(kind, **content):
     return v4.new_output(kind, **content)
 
 
+SOURCE = {"text/markdown": "```python\nX.to('cuda')\n```", "text/plain": "X.to('cuda')"}
+
+
 def test_good_notebook_has_no_findings(tmp_path):
     assert findings(tmp_path, good()) == []
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        stored("display_data", data=SOURCE),
+        stored(
+            "stream", name="stdout", text="1/2 of a/b/c, 0x1F, a CPU, ~1, (m - k)/s/t"
+        ),
+        stored(
+            "display_data", data={"text/html": "<td>1</td><br/>", "text/plain": "1"}
+        ),
+    ],
+)
+def test_source_code_and_fractions_name_no_machine(tmp_path, output):
+    notebook = good()
+    notebook.cells[CODE].outputs.append(output)
+    assert findings(tmp_path, notebook) == []
 
 
 def edit_source(cell, source):
@@ -92,6 +113,10 @@ def edit_metadata(cell, **metadata):
 
 def add_output(cell, *outputs):
     return lambda nb: nb.cells[cell].outputs.extend(outputs)
+
+
+def printed(text):
+    return add_output(CODE, stored("stream", name="stdout", text=text))
 
 
 def insert_text(cell, text):
@@ -125,6 +150,23 @@ BAD = {
     ),
     "stderr": (add_output(CODE, STDERR), (CODE, "has an output on stderr")),
     "error": (add_output(CODE, ERROR), (CODE, "has an error output without")),
+    "device": (
+        printed("a\ntensor([1.], device='cuda:0')\n"),
+        (CODE, "names a device, an address or a path: tensor([1.], device="),
+    ),
+    "word for a device": (printed("trained on mps"), (CODE, "names a device")),
+    "device in a table": (
+        add_output(
+            CODE, stored("display_data", data={"text/markdown": "|a|\n|-|\n|cpu|"})
+        ),
+        (CODE, "names a device, an address or a path: |cpu"),
+    ),
+    "address": (
+        printed("<function f at 0x7f2067382510>"),
+        (CODE, "names a device, an address or a path: <function f at 0x7f2067382510"),
+    ),
+    "path": (printed("in /home/me/book"), (CODE, "names a device")),
+    "path of Windows": (printed(r"in C:\book"), (CODE, "names a device")),
     "widget": (add_output(CODE, WIDGET), (CODE, "has an output that is a widget")),
     "timestamps": (
         edit_metadata(CODE, execution={"iopub.execute_input": "now"}),

@@ -37,6 +37,10 @@ EXERCISE = re.compile(r"^:{3,}\{exercise\}.*\n(?::(?!label).*\n)*:label: *(\S+)"
 SOLUTION = re.compile(r":{3,}\{solution-start\} *(\S+)\n(?::\w.*\n)*:{3,}\s*")
 SOLUTION_END = re.compile(r":{3,}\{solution-end\}\n:{3,}\s*")
 HINT = re.compile(r"^:class:.*\bhint\b.*\bdropdown\b", re.M)
+# A device, an address in memory, a path of some machine: elsewhere they are others.
+LOCAL = re.compile(
+    r"device=|\b(?:cuda|mps|cpu)\b|\b0x[0-9a-f]{6,}|[A-Z]:\\|(?<![\w./:<)])[/~]/?\w[\w.-]+/"
+)
 FILE = re.compile(r"6_([1-6])_[a-z0-9-]+\.ipynb")
 
 Finding: TypeAlias = tuple[int, str]  # number of the cell, 0 for the file; message
@@ -122,6 +126,25 @@ def output_faults(cells: Any) -> Iterator[Finding]:
                 yield number, "has an error output without the tag raises-exception"
             if any("widget" in kind for kind in output.get("data", {})):
                 yield number, "has an output that is a widget"
+
+
+def local_faults(cells: Any) -> Iterator[Finding]:
+    """Find outputs that only the machine that stored them prints."""
+    for number, cell in numbered(cells, "code"):
+        for text in filter(None, map(_said, cell.outputs)):
+            if match := LOCAL.search(text):
+                line = text[: match.end()].splitlines()[-1].strip()
+                yield number, f"names a device, an address or a path: {line}"
+
+
+def _said(output: Any) -> str:
+    """Return the text of an output, but not source code that it shows."""
+    data = output.get("data", {})
+    if data.get("text/markdown", "").startswith("```"):
+        return ""
+    kinds = ("text/plain", "text/markdown", "text/html", "text/latex")
+    texts = [output.get("text"), output.get("evalue"), *map(data.get, kinds)]
+    return "\n".join(text for text in texts if text)
 
 
 def picture_faults(cells: Any) -> Iterator[Finding]:
@@ -305,6 +328,7 @@ def exercise_faults(cells: Any, name: str) -> Iterator[Finding]:
 RULES: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     comparison_faults,
     output_faults,
+    local_faults,
     picture_faults,
     size_faults,
     opening_faults,

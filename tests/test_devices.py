@@ -1,0 +1,137 @@
+"""That every path to a GPU is laid, as far as a machine without one can tell.
+
+The meta device computes shapes alone. What mixes it with the CPU is an error there as
+on a GPU, and so is reading a number: reaching the first number that is read shows that
+everything before it is on the device.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from solutions import training
+from solutions.data import ImageSet
+from solutions.lenet import LeNetSpec, activations, build
+from solutions.reproducibility import generator
+from solutions.stacked import stack
+from solutions.training import Recipe, train, train_seeds
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parents[1]
+META = torch.device("meta")
+SPEC = LeNetSpec(channels=(2, 3), dense=(7,), batch_norm=True)
+PLAIN = Recipe(SPEC, lr=0.2, num_epochs=1)
+ALL = replace(
+    PLAIN, momentum=0.9, weight_decay=0.1, label_smoothing=0.1, mirror=True, shift=2
+)
+
+
+@pytest.fixture
+def sets():
+    return tuple(
+        ImageSet(
+            torch.rand(n, 1, 28, 28, generator=generator(n)),
+            torch.arange(n) % 10,
+            tuple("abcdefghij"),
+        )
+        for n in (300, 30)
+    )
+
+
+def where_it_stops(call):
+    """Return the function and the line that read the first number."""
+    with pytest.raises(NotImplementedError, match="meta") as caught:
+        call()
+    last = [e for e in caught.traceback if Path(e.path).name == "training.py"][-1]
+    return last.name, str(last.statement).strip()
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, ALL], ids=["plain", "all ingredients"])
+@pytest.mark.parametrize("stacked", [False, True])
+def test_training_stays_on_the_device_until_its_epoch_is_read(sets, recipe, stacked):
+    def call():
+        if stacked:
+            train_seeds(recipe, (0, 1), *sets, device=META)
+        else:
+            train(build(SPEC, seed=0), recipe, *sets, seed=0, device=META)
+
+    function, line = where_it_stops(call)
+    assert function == "train_epoch" and "tolist()" in line
+
+
+@pytest.mark.parametrize("num_members", [1, 2])
+def test_measuring_the_accuracy_stays_on_the_device(sets, num_members):
+    net = stack([build(SPEC, seed) for seed in range(num_members)]).to(META)
+    test_set = sets[0].to(META)
+    function, line = where_it_stops(
+        lambda: training._accuracy(net, test_set, num_members)
+    )
+    assert function == "_accuracy" and "tolist()" in line
+
+
+@pytest.mark.parametrize("forgotten", ["images", "labels"])
+def test_what_is_forgotten_on_the_cpu_is_noticed(sets, monkeypatch, forgotten):
+    def to(self, device):
+        moved = {"images": self.images.to(device), "labels": self.labels.to(device)}
+        moved[forgotten] = getattr(self, forgotten)
+        return ImageSet(**moved, classes=self.classes)
+
+    monkeypatch.setattr(ImageSet, "to", to)
+    with pytest.raises(RuntimeError) as caught:
+        train_seeds(PLAIN, (0, 1), *sets, device=META)
+    assert "tolist" not in str(caught.traceback[-1].statement)
+    assert "device" in str(caught.value)
+
+
+def test_nets_go_forward_and_back_and_their_parts_are_found():
+    nets = [build(SPEC, seed) for seed in (0, 1)]
+    group = stack(nets).to(META)
+    group(torch.rand(5, 2, 28, 28, device=META)).sum().backward()
+    assert all(p.grad.device == META for p in group.parameters())
+    maps = activations(nets[0].to(META), torch.rand(5, 1, 28, 28, device=META))
+    assert {A.device for A in maps} == {META}
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("asked", ["cuda", "mps", "gpu"])
+def test_an_absent_device_is_refused_before_a_notebook_runs(
+    pytester, monkeypatch, no_gpu, asked
+):
+    pytester.path.joinpath("book.ipynb").write_text("never read")
+    monkeypatch.setenv("D2L_DEVICE", asked)
+    result = pytester.runpytest_inprocess("--nbval", "-p", "tools.nbtol")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.outlines == []
+    assert [line for line in result.errlines if line] == [
+        f"ERROR: D2L_DEVICE is '{asked}', but this machine has only: cpu"
+    ]
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_passes_the_device_and_the_limit_on(tmp_path):
+    # In the place of Python a program that prints what it is given.
+    tell = tmp_path / "tell"
+    tell.write_text('#!/bin/sh\necho "$D2L_DEVICE $CELL_LIMIT $*"\n')
+    tell.chmod(0o755)
+    programs = [f"RUN={tell}", "PYTHON=true"]
+    done = subprocess.run(
+        ["make", "test", "D2L_DEVICE=cuda", "CELL_LIMIT=77", *programs],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    *_, last = done.stdout.splitlines()
+    assert last.startswith("cuda 77 -m pytest ") and "--nbval" in last
