@@ -115,7 +115,11 @@ def _split_once(name: str) -> tuple[ImageSet, ImageSet]:
     return _load_once(name, True).split(10_000, generator(662))
 
 
-def run(experiments: Mapping[str, Experiment], folder: Path) -> None:
+def run(
+    experiments: Mapping[str, Experiment],
+    folder: Path,
+    device: torch.device | None = None,
+) -> None:
     """Run the experiments whose result is not in a folder yet, and store each there.
 
     A result is written as soon as it is there, so an interrupted study goes on
@@ -124,30 +128,45 @@ def run(experiments: Mapping[str, Experiment], folder: Path) -> None:
     Args:
         experiments: name and experiment, in the order in which they are started.
         folder: where the results are kept; it is made if it does not exist.
+        device: where to train; None is the CPU.
 
     Raises:
         NotWrittenError: if the disk is full; the results before are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [e for e in experiments.values() if not _file(folder, e).exists()]
+    missing = [e for e in experiments.values() if not file_of(folder, e).exists()]
     jobs = [Job(e.recipe, e.seeds, *sets_of(e)) for e in missing]
-    for done in progress(train_jobs(jobs), "runs", len(jobs)):
+    for done in progress(train_jobs(jobs, device), "runs", len(jobs)):
         result = Result(tuple(done.histories), done.cpu_seconds)
-        write_whole(_file(folder, missing[done.number]), _json(result))
+        text = _json({"made_with": _made_with(device), **asdict(result)})
+        write_whole(file_of(folder, missing[done.number]), text)
 
 
-def _file(folder: Path, experiment: Experiment) -> Path:
+def _made_with(device: torch.device | None) -> dict[str, str]:
+    """Describe what computes, without any name of a host."""
+    on_cuda = device is not None and device.type == "cuda"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "processor": torch.cuda.get_device_name(device)
+        if on_cuda
+        else f"{platform.machine()}, {vectors}",
+    }
+
+
+def file_of(folder: Path, experiment: Experiment) -> Path:
     """Return where the result of an experiment is kept."""
     return folder / f"{label(experiment)}.json"
 
 
 def _json(value: Any) -> str:
-    """Return a value as JSON, results by the names of their parts."""
-    return json.dumps(value, indent=1, default=asdict) + "\n"
+    """Return a value as indented JSON."""
+    return json.dumps(value, indent=1) + "\n"
 
 
 def collect(experiments: Mapping[str, Experiment], folder: Path, path: Path) -> None:
-    """Put the results of all experiments, and what made them, into one file.
+    """Put the results of all experiments, each with what made it, into one file.
 
     Args:
         experiments: name and experiment; all must have been run.
@@ -155,15 +174,10 @@ def collect(experiments: Mapping[str, Experiment], folder: Path, path: Path) -> 
         path: the file to write, in JSON.
     """
     results = {
-        name: {"label": label(e), **json.loads(_file(folder, e).read_text("utf-8"))}
+        name: {"label": label(e), **json.loads(file_of(folder, e).read_text("utf-8"))}
         for name, e in experiments.items()
     }
-    made_with = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "processor": f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-    }
-    write_whole(path, _json({"made_with": made_with, "results": results}))
+    write_whole(path, _json(results))
 
 
 def read(experiments: Mapping[str, Experiment], path: Path) -> dict[str, Result]:
@@ -180,7 +194,7 @@ def read(experiments: Mapping[str, Experiment], path: Path) -> dict[str, Result]
         ValueError: if a result was made by other code, or its experiment has been
             changed, so that it does not say what the code of today would find.
     """
-    stored = json.loads(path.read_text("utf-8"))["results"]
+    stored = json.loads(path.read_text("utf-8"))
     now = {name: label(experiment) for name, experiment in experiments.items()}
     stale = [
         name for name, made in now.items() if stored.get(name, {}).get("label") != made

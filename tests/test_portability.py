@@ -1,4 +1,4 @@
-"""The runs on other machines: tolerances must follow from them, and tables show them."""
+"""The runs on other machines: tolerances follow from them, and tables show them."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     monkeypatch.setattr(portability, "RESULTS", tmp_path / "portability.json")
     monkeypatch.setattr(portability, "TABLES", tmp_path)
     proof = {"threads": "1"}
-    apart = dict.fromkeys(portability.TRAININGS, [0.0])
+    apart = {name: [0.0] for name in portability.TRAININGS}
     first = {"cells": 1, "plain": 0, "trained": {}, "failed": []}
     portability.store({portability.FIRST: first | {"proof": proof, "trainings": apart}})
     cell = {"notebook": "a.ipynb", "cell": "b", "compared": True, "passed": False}

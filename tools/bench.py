@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import joblib
 import torch
@@ -30,9 +31,12 @@ from tqdm import tqdm
 from solutions.data import ImageSet, cache_root, load
 from solutions.dispatch import train_recipes
 from solutions.figures import throughput_panels
+from solutions.files import write_whole
 from solutions.lenet import LeNetSpec, build, layer_costs
+from solutions.reproducibility import choose_device
 from solutions.training import Recipe, train, train_seeds
 
+Key = TypeVar("Key")
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 ROUNDS = 5
 SEEDS = (0, 1, 2)
@@ -85,6 +89,16 @@ One thread trains one model with batches of different sizes, or several seeds to
 
 {sweep}
 
+## On a GPU
+
+`make bench D2L_DEVICE=cuda` writes this table, with the same code on a GPU.
+An epoch is the mean of five that follow the first; what the first takes longer is the start, which includes compiling.
+
+:::{{include}} benchmark/cuda.md
+:::
+
+`compiled=True` lets PyTorch compile the net and replay its steps as CUDA graphs.
+
 ## A block-diagonal matrix of channels
 
 A matrix of {channels} × {channels} multiplies the {channels} channels of an image of {side} × {side} pixels, whole or cut down to $b$ blocks on its diagonal ({{ref}}`ex-7-4-7`), on one thread.
@@ -117,12 +131,15 @@ def where_d2l_finds_the_data() -> Iterator[io.StringIO]:
             os.chdir(here)
 
 
-def train_like_d2l(num_workers: int, num_epochs: int = 1) -> tuple[float, float]:
+def train_like_d2l(
+    num_workers: int, num_epochs: int = 1, device: torch.device = CPU
+) -> tuple[float, float]:
     """Train LeNet by the book's own code, unchanged, with its plots.
 
     Args:
         num_workers: processes that decode images; d2l ships with 4.
         num_epochs: passes over the training set.
+        device: where to train.
 
     Returns:
         Seconds, and the test accuracy that d2l prints.
@@ -136,7 +153,7 @@ def train_like_d2l(num_workers: int, num_epochs: int = 1) -> tuple[float, float]
         sets = d2l.load_data_fashion_mnist(256)
         net = build(LENET.spec, seed=0)
         seconds = seconds_of(
-            lambda: d2l.train_ch6(net, *sets, num_epochs, LENET.lr, CPU)
+            lambda: d2l.train_ch6(net, *sets, num_epochs, LENET.lr, device)
         )
     found = re.search(r"test acc ([\d.]+)", printed.getvalue())
     assert found is not None
@@ -171,8 +188,8 @@ def epoch_variants(
 
 
 def interleaved(
-    variants: Mapping[str, Callable[[], float]], rounds: int
-) -> dict[str, float]:
+    variants: Mapping[Key, Callable[[], float]], rounds: int
+) -> dict[Key, float]:
     """Run every variant once per round, so that all meet the same disturbances.
 
     Args:
@@ -185,7 +202,7 @@ def interleaved(
     >>> interleaved({"a": iter([3.0, 9.0, 1.0]).__next__}, rounds=3)
     {'a': 3.0}
     """
-    found: dict[str, list[float]] = {name: [] for name in variants}
+    found: dict[Key, list[float]] = {name: [] for name in variants}
     for _ in tqdm(range(rounds), "rounds", disable=not sys.stderr.isatty()):
         for name, variant in variants.items():
             found[name].append(variant())
@@ -368,6 +385,60 @@ def epoch_table(seconds: Mapping[str, float], limit: float) -> str:
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
+def cuda_variants(
+    train_set: ImageSet, test_set: ImageSet
+) -> dict[str, Callable[[int], float]]:
+    """Return the ways to train on a GPU: from epochs to seconds per model."""
+    cuda = torch.device("cuda")
+
+    def together(num_seeds: int, num_epochs: int, *, compiled: bool) -> float:
+        recipe = replace(LENET, num_epochs=num_epochs)
+        sets = train_set, test_set
+        work = partial(train_seeds, recipe, range(num_seeds), *sets, device=cuda)
+        return seconds_of(partial(work, compiled=compiled)) / num_seeds
+
+    return {
+        AS_SHIPPED: lambda num_epochs: train_like_d2l(4, num_epochs, cuda)[0],
+        ALONE: partial(together, 1, compiled=False),
+        f"{ALONE}, compiled": partial(together, 1, compiled=True),
+        TOGETHER: partial(together, 3, compiled=False),
+        f"{TOGETHER}, compiled": partial(together, 3, compiled=True),
+    }
+
+
+def cuda_table(rounds: int) -> str:
+    """Measure training on a GPU; return the table in Markdown."""
+    sets = load("FashionMNIST", True), load("FashionMNIST", False)
+    one_and_six = {
+        (name, num_epochs): partial(variant, num_epochs)
+        for name, variant in cuda_variants(*sets).items()
+        for num_epochs in (1, 6)
+    }
+    seconds = interleaved(one_and_six, rounds)
+    rows = []
+    for name in dict.fromkeys(name for name, _ in seconds):
+        one, six = seconds[name, 1], seconds[name, 6]
+        rows.append((name, one - (six - one) / 5, (six - one) / 5))
+    d2l = rows[0][2]
+    return tabulate(
+        [[n, f"{start:.2f}", f"{s:.3f}", f"{d2l / s:.1f}"] for n, start, s in rows],
+        ["how", "start, seconds", "seconds per epoch", "times as fast as d2l"],
+        tablefmt="github",
+        disable_numparse=True,
+    )
+
+
+def write_cuda_table(folder: Path, rounds: int) -> None:
+    """Measure on this machine's GPU; write what the page includes."""
+    where = (
+        f"Measured on one {torch.cuda.get_device_name()}, PyTorch {torch.__version__}"
+    )
+    write_whole(folder / "benchmark" / "cuda.md", f"{where}.\n\n{cuda_table(rounds)}\n")
+
+
 if __name__ == "__main__":
-    write_page(CHAPTERS, ROUNDS)
-    print((CHAPTERS / "benchmark.md").read_text(encoding="utf-8"))
+    if choose_device().type == "cuda":
+        write_cuda_table(CHAPTERS, ROUNDS)
+    else:
+        write_page(CHAPTERS, ROUNDS)
+        print((CHAPTERS / "benchmark.md").read_text(encoding="utf-8"))

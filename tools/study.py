@@ -1,5 +1,7 @@
 """Run the study of section 6.6, and write its results for the notebook to read.
 
+``python -m tools.study [GROUP]`` runs all experiments, or those whose name starts with
+GROUP, and stores them; when all are there, it writes the file that the notebook reads.
 Belongs here: the command behind `make study`.
 Does not belong here: the experiments (`solutions.experiments`), or how one is run.
 """
@@ -11,27 +13,37 @@ from pathlib import Path
 from solutions.data import cache_root
 from solutions.experiments import EXPERIMENTS
 from solutions.files import NotWrittenError
-from solutions.study import collect, run
+from solutions.reproducibility import choose_device
+from solutions.study import collect, file_of, run
 
 RESULTS = Path(__file__).parent.parent / "chapters" / "study.json"
 
 
-def main() -> int:
-    """Run what is missing, and collect the results; return the exit status."""
+def main(group: str = "") -> int:
+    """Run what a group misses, collect all results; return the exit status."""
     folder = cache_root() / "study"
     try:
-        run(EXPERIMENTS, folder)
-        collect(EXPERIMENTS, folder, RESULTS)
+        run(
+            {name: e for name, e in EXPERIMENTS.items() if name.startswith(group)},
+            folder,
+            choose_device(),
+        )
+        missing = [e for e in EXPERIMENTS.values() if not file_of(folder, e).exists()]
+        if not missing:
+            collect(EXPERIMENTS, folder, RESULTS)
     except KeyboardInterrupt:
         print("stopped; the results so far are kept, and it goes on", file=sys.stderr)
         return 130
     except NotWrittenError as error:
         print(f"{error}; the results before it are kept", file=sys.stderr)
         return 1
-    print(f"The results of {len(EXPERIMENTS)} experiments are in {RESULTS.name}.")
+    if missing:
+        print(f"{len(missing)} of {len(EXPERIMENTS)} experiments are still to be run.")
+    else:
+        print(f"The results of {len(EXPERIMENTS)} experiments are in {RESULTS.name}.")
     return 0
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))
