@@ -341,6 +341,14 @@ def test_a_search_ends_in_time():
     assert smallest(st.integers(0, 9), lambda n: n > 3, seconds=0.0) is None
 
 
+def test_kernels_of_one_channel_keep_their_values():
+    kernel = torch.arange(6.0).reshape(2, 3)
+    for shape in ((2, 3), (1, 2, 3), (1, 1, 2, 3)):
+        read = parts.as_matrix(kernel.reshape(shape))
+        assert torch.equal(read, kernel.double())
+    assert parts.as_matrix([1, -2, 4]).tolist() == [[1.0, -2.0, 4.0]]
+
+
 def test_differences():
     assert parts.difference(4, 4.0) is None
     assert parts.difference(4, True) is not None

@@ -150,6 +150,13 @@ def test_stacked_net_is_its_members(spec):
         assert torch.equal(weights(net), weights(other))
 
 
+def test_stacked_convolutions_keep_stride_and_padding():
+    nets = [nn.Sequential(nn.Conv2d(2, 3, (3, 2), (2, 3), (1, 2))) for _ in range(2)]
+    X = torch.rand(4, 4, 7, 8, generator=generator(1))
+    expected = torch.cat([net(X[:, 2 * k :][:, :2]) for k, net in enumerate(nets)], 1)
+    torch.testing.assert_close(stack(nets)(X), expected)
+
+
 @pytest.mark.parametrize("more", [{}, {**MORE, "mirror": True, "shift": 2}], ids=len)
 @each_variant
 def test_together_is_alone_in_float64(spec, more, monkeypatch):

@@ -81,6 +81,8 @@ UNCHANGED = {
     ast.ExceptHandler: ("type",),
 }
 SKIPPED = (ast.Raise, ast.JoinedStr, ast.Import, ast.ImportFrom)
+# A tuple in an index is found with it; in these the order is most often none.
+UNORDERED = (ast.Subscript, ast.Call, ast.Compare)
 NO_PARENTHESES = (ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.Slice)
 
 
@@ -174,7 +176,7 @@ def changes(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         case ast.Slice(low, ast.expr() as stop, step):
             bound = ast.BinOp(stop, ast.Sub(), ast.Constant(1))
             yield "an off-by-one", ast.Slice(low, bound, step)
-        case ast.Tuple() if not isinstance(parent, ast.Subscript | ast.Call):
+        case ast.Tuple() if not isinstance(parent, UNORDERED):
             for others in swaps(node):
                 yield "indices swapped", others
 

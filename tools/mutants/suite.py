@@ -33,7 +33,6 @@ PRELOADED += ["nbval.plugin", "matplotlib.figure", "scipy.stats", "sympy"]
 # Where the tests are not in `test_` and the name of the module.
 TESTS = {
     "stacked": ("training",),
-    "shapes": ("padding_stride", "why_conv", "convolution", "lenet"),
     "check/parts": ("check", "check_zoo", "check_answers"),
     "check/search": ("check", "check_zoo"),
 }
