@@ -35,6 +35,41 @@ def short_limit(monkeypatch):
     monkeypatch.setattr(check, "time_limit", 2.0)
 
 
+def blank(x): ...
+
+
+def blank_with_pass(x):
+    pass
+
+
+def blank_with_text(x):
+    """What it would do."""
+
+
+def zero(x):
+    return 0
+
+
+def same(x):
+    return x
+
+
+def forgets(x):
+    y = x  # noqa: F841
+    return None
+
+
+@pytest.mark.parametrize("function", [blank, blank_with_pass, blank_with_text])
+def test_a_function_that_was_left_blank_is_no_answer(function):
+    assert parts.is_blank(function)
+    assert said(function, "6.1.1") == "6.1.1: no answer yet"
+
+
+@pytest.mark.parametrize("function", [zero, same, forgets, print, None])
+def test_a_function_that_does_something_is_not_blank(function):
+    assert not parts.is_blank(function)
+
+
 def test_the_smallest_failing_input_is_shown_with_what_was_expected():
     assert said(lambda X, K: right(X, K.flip(0, 1))) == (
         "6.2.3: not right yet\n"
