@@ -26,7 +26,7 @@ def trained_cells():
                 yield f"chapters/{path.name} {cell.id}", atol
 
 
-@pytest.mark.parametrize("name, atol", trained_cells())
+@pytest.mark.parametrize("name, atol", list(trained_cells()))
 def test_tolerance_follows_from_the_largest_distance_ever_measured(name, atol):
     distances = [
         Decimal(str(run["trained"][name]))
