@@ -37,6 +37,8 @@ def test_agrees_with_conv2d(n, k, s, p, d):
     ("arguments", "message"),
     [
         ({"kernel_size": 4}, r"kernel_size is \(4, 4\) .* padded input has only"),
+        ({"kernel_size": (4, 1)}, r"kernel_size is \(4, 1\) .* padded input has only"),
+        ({"kernel_size": (1, 4)}, r"kernel_size is \(1, 4\) .* padded input has only"),
         ({"kernel_size": 2, "dilation": 3}, r"spans \(4, 4\) pixels"),
         ({"kernel_size": 2, "stride": 0}, "stride is 0, .* at least 1"),
         ({"kernel_size": 2, "padding": (1, -1)}, r"padding is \(1, -1\)"),
