@@ -1,7 +1,7 @@
 """Run the study of section 6.6, and write its results for the notebook to read.
 
-``python -m tools.study [GROUP]`` runs all experiments, or those whose name starts with
-GROUP, and stores them; when all are there, it writes the file that the notebook reads.
+``python -m tools.study [GROUP ...]`` runs all experiments, or those of some groups, and
+stores them; when all are there, it writes the file that the notebook reads.
 Belongs here: the command behind `make study`.
 Does not belong here: the experiments (`solutions.experiments`), or how one is run.
 """
@@ -19,12 +19,16 @@ from solutions.study import collect, file_of, run
 RESULTS = Path(__file__).parent.parent / "chapters" / "study.json"
 
 
-def main(group: str = "") -> int:
-    """Run what a group misses, collect all results; return the exit status."""
+def main(*groups: str) -> int:
+    """Run what is missing, collect all results; return the exit status."""
     folder = cache_root() / "study"
     try:
         run(
-            {name: e for name, e in EXPERIMENTS.items() if name.startswith(group)},
+            {
+                name: e
+                for name, e in EXPERIMENTS.items()
+                if not groups or name.partition(":")[0] in groups
+            },
             folder,
             choose_device(),
         )
