@@ -44,7 +44,7 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m tools.student
 	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
-		tests solutions tools $(NOTEBOOKS)
+		--deviations _build/deviations.json tests solutions tools $(NOTEBOOKS)
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser
@@ -79,8 +79,8 @@ bench: environment data ## measure the speed of training here; rewrites its page
 study: environment data ## train every net of the study in 6.6; goes on where it stopped
 	@$(RUN) -m tools.study
 
-portability: environment data ## run the notebooks as other machines would; rewrites a table
-	@$(RUN) -m tools.portability
+portability: environment data ## run the notebooks as other machines would (SLICE=yes: one)
+	@$(RUN) -m tools.portability $(if $(SLICE),slice)
 
 LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet
 mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)
