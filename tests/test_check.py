@@ -376,6 +376,17 @@ def test_a_search_ends_in_time():
     assert smallest(st.integers(0, 9), lambda n: n > 3, seconds=0.0) is None
 
 
+@pytest.mark.parametrize(
+    ("mistake", "hint"),
+    [
+        (lambda X, K: right(X, K).mT, "the result is transposed."),
+        (lambda X, K: -right(X, K), "the sign is the wrong way round."),
+    ],
+)
+def test_mistakes_that_every_computation_can_have(mistake, hint):
+    assert f"Hint: {hint}" in said(mistake)
+
+
 def test_kernels_of_one_channel_keep_their_values():
     kernel = torch.arange(6.0).reshape(2, 3)
     for shape in ((2, 3), (1, 2, 3), (1, 1, 2, 3)):

@@ -9,8 +9,9 @@ and it replaces the source that the notebooks show.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, zip_longest
 
 from tools.mutants import ROOT, Mutant, rank
@@ -229,8 +230,13 @@ def mutants(module: str, count: int = PER_MODULE) -> list[Mutant]:
     path = f"solutions/{module}.py"
     source = (ROOT / path).read_text(encoding="utf-8")
     by_kind: dict[str, list[Mutant]] = {}
+    names: Counter[str] = Counter()
     for edit in edits(ast.parse(source)):
-        by_kind.setdefault(edit.kind, []).append(made(path, source, edit))
+        mutant = made(path, source, edit)
+        names[mutant.name] += 1
+        if (time := names[mutant.name]) > 1:
+            mutant = replace(mutant, change=f"{mutant.change}, occurrence {time}")
+        by_kind.setdefault(edit.kind, []).append(mutant)
     kinds = [
         sorted(by_kind.get(kind, []), key=lambda m: rank(m.kind, m.name))
         for kind in KINDS

@@ -25,7 +25,7 @@ from tools.mutants import ROOT, Mutant, Verdict
 from tools.mutants.outputs import CHEAP
 from tools.mutants.replay import QUIET
 
-LIMIT = 300
+LIMIT = 600
 AT_ONCE = 2
 COPIED = ("solutions", "tests", "tools", "chapters", "conftest.py", "pyproject.toml")
 PRELOADED = ["torch", "torchvision", "pytest", "hypothesis", "beartype", "jaxtyping"]
