@@ -29,7 +29,6 @@ MODULES = (
     "training",
     "data",
     "check/parts",
-    "check/search",
 )
 PER_MODULE = 11
 # The order in which they are tried: first what only a convolution has.

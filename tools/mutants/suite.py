@@ -33,8 +33,7 @@ PRELOADED += ["nbval.plugin", "matplotlib.figure", "scipy.stats", "sympy"]
 # Where the tests are not in `test_` and the name of the module.
 TESTS = {
     "stacked": ("training",),
-    "check/parts": ("check", "check_zoo", "check_answers"),
-    "check/search": ("check", "check_zoo"),
+    "check/parts": ("check", "check_zoo"),
 }
 NBVAL = ("--nbval", "--nbval-current-env")
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
