@@ -417,9 +417,9 @@ def feature_maps(
         axes = band.subplots(per_image, columns + 1, squeeze=False)
         for ax in axes.flat:
             ax.set_axis_off()
-        axes[0, 0].imshow(image.cpu(), cmap="gray")
+        axes[0, 0].imshow(image.cpu().numpy(), cmap="gray")
         for ax, one in zip(axes[:, 1:].flat, layer.detach().cpu(), strict=False):
-            picture = ax.imshow(one, cmap="viridis", vmin=low, vmax=high)
+            picture = ax.imshow(one.numpy(), cmap="viridis", vmin=low, vmax=high)
     fig.colorbar(
         picture, cax=scale.subplots(), orientation="horizontal", label="activation"
     )
@@ -445,7 +445,7 @@ def labelled_images(
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, (image,), title in zip(axes.flat, images.cpu(), titles, strict=False):
-        ax.imshow(image, cmap="gray")
+        ax.imshow(image.numpy(), cmap="gray")
         ax.set_title(title, fontsize=SMALL)
     return fig
 
