@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from solutions.data import ImageSet
-from solutions.processes import end_with
+from solutions.processes import work_for
 from solutions.progress import progress
 from solutions.training import History, Recipe, Trained, train_seeds
 
@@ -150,7 +150,7 @@ def _workers(device: torch.device | None) -> Iterator[int]:
             "loky",
             n_jobs=joblib.cpu_count(),
             mmap_mode="c",  # makes shared arrays writable, as PyTorch wants them to be
-            initializer=end_with,
+            initializer=work_for,
             initargs=(os.getpid(),),
         ):
             yield joblib.cpu_count()

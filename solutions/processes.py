@@ -5,17 +5,19 @@ Does not belong here: starting it and handing it work (`dispatch`, `sandbox`).
 """
 
 import os
+import signal
 import threading
 import time
 
 POLL_SECONDS = 0.5
 
 
-def end_with(parent: int) -> None:
-    """End this process soon after the one that started it has ended.
+def work_for(parent: int) -> None:
+    """Let this process end soon after the one that started it, and not before.
 
     A process that is killed cannot end its workers, which would compute on for nobody.
-    So each worker looks for itself; that works on Linux and macOS alike.
+    So each worker looks for itself; that works on Linux and macOS alike. Ctrl-C reaches
+    every process in a terminal: one that ignores it does not fail before it is ended.
 
     Args:
         parent: the process id of the one that started this process. It is handed
@@ -27,4 +29,5 @@ def end_with(parent: int) -> None:
             time.sleep(POLL_SECONDS)
         os._exit(1)
 
-    threading.Thread(target=watch, name="end_with", daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, name="work_for", daemon=True).start()

@@ -39,7 +39,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from solutions.processes import end_with
+from solutions.processes import work_for
 
 IDLE_SECONDS = 60
 START_SECONDS = 120  # importing PyTorch, on a slow disk
@@ -175,7 +175,7 @@ def _executor() -> ProcessPoolExecutor:
 
 def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
-    end_with(parent)
+    work_for(parent)
     torch.set_num_threads(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

@@ -41,7 +41,7 @@ MARK = "D2L_STARTED_BY_A_TEST"
 HANG = """import os, time
 from pathlib import Path
 Path("running").write_text(str(os.getpid()))
-time.sleep(90)"""
+time.sleep(600)"""
 IGNORE = """import os
 from pathlib import Path
 Path("stubborn").write_text(str(os.getpid()))
@@ -56,7 +56,7 @@ from pathlib import Path
 from solutions.dispatch import _workers
 def work(name):
     Path(name).touch()
-    time.sleep(90)
+    time.sleep(600)
 with _workers(None):
     joblib.Parallel()(joblib.delayed(work)(name) for name in ("running", "other"))"""
 PRINT = "print(1)"
@@ -73,7 +73,7 @@ def save(path, *sources, stored="1\n"):
     return path
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=300):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -103,8 +103,8 @@ class Started:
         wait_until((self.folder / "running").exists)
         number, pid = getattr(signal, name), self.program.pid
         os.killpg(pid, number) if group else os.kill(pid, number)
-        printed = self.program.communicate(timeout=60)
-        wait_until(lambda: not self.alive(), 10)
+        printed = self.program.communicate(timeout=120)
+        wait_until(lambda: not self.alive(), 20)
         return printed
 
 
@@ -167,7 +167,7 @@ def test_a_hung_cell_is_named_and_stopped_and_the_next_notebook_runs(
     monkeypatch.setenv("CELL_LIMIT", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     options = ("--nbval", "--nbval-current-env", "-p", "tools.nbtol")
-    result = pytester.runpytest_subprocess(*options, timeout=100)
+    result = pytester.runpytest_subprocess(*options, timeout=300)
     result.assert_outcomes(failed=2, passed=1, xfailed=2)
     result.stdout.fnmatch_lines(
         [
@@ -258,7 +258,7 @@ def replace(new, old):
     if str(old).endswith("book.ipynb"):
         {first}
         Path("running").touch()
-        time.sleep(90)
+        time.sleep(600)
     real(new, old)
 os.replace = replace"""
 BEFORE, AFTER = STOP.format(first="pass"), STOP.format(first="real(new, old)")
@@ -332,17 +332,15 @@ study.write_whole = write_and_tell"""
 
 def test_a_stopped_study_leaves_no_worker_and_keeps_its_results(start):
     runs = {
-        name: start(name, "tools.study", before=STUDY)
-        for name in ("SIGINT", "SIGTERM", "SIGKILL")
+        name: start(name, "tools.study", before=STUDY) for name in ("SIGINT", "SIGTERM")
     }
     for name, run in runs.items():
         _, printed = run.send(name, group=name == "SIGINT")
         [result] = (run.folder / "study").iterdir()
         assert len(json.loads(result.read_text("utf-8"))["histories"]) == 3
-        if name != "SIGKILL":
-            assert run.program.returncode == 130
-            assert printed.splitlines()[-1].startswith("stopped; the results so far")
-            assert "Traceback" not in printed, name
+        assert run.program.returncode == 130
+        assert printed.splitlines()[-1].startswith("stopped; the results so far")
+        assert "Traceback" not in printed, name
 
 
 # The disk is full
