@@ -103,7 +103,7 @@ newest: environment ## write the newest of everything into the current lock, to 
 		--upgrade _build/newest.txt --output-file requirements-current.lock
 
 links: environment ## check the book's links to other sites
-	@.venv/bin/jupyter-book build . --builder linkcheck --quiet
+	@.venv/bin/jupyter-book build . --builder linkcheck --path-output _build/links --quiet
 
 clean: ## remove the site, the environment and every cache in this folder
 	@rm -rf _build .venv .venv-install.log *.egg-info

@@ -411,7 +411,8 @@ def feature_maps(
     per_image = -(-len(maps) // len(named) // columns)
     heights = [0.3 + per_image * WIDTH / (columns + 1)] * len(named) + [0.6]
     fig = new_figure(sum(heights))
-    *bands, scale = fig.subfigures(len(heights), height_ratios=heights)
+    rows = fig.subfigures(len(heights), squeeze=False, height_ratios=heights)
+    *bands, scale = rows.flat
     for band, (title, (image, layer)) in zip(bands, named.items(), strict=True):
         band.suptitle(title.replace("\n", " "), fontsize=SMALL, x=0.02, ha="left")
         axes = band.subplots(per_image, columns + 1, squeeze=False)
