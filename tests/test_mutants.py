@@ -96,6 +96,16 @@ def test_replay_and_kernel_agree(notebook):
     assert replay.judge(mutants, real=True) == replay.judge(mutants)
 
 
+def test_a_replay_that_a_kernel_contradicts_is_an_error(monkeypatch):
+    def judge(mutants, real=False):
+        return [Verdict(mutant, "" if real else "Cell 3") for mutant in mutants]
+
+    monkeypatch.setattr(replay, "judge", judge)
+    assert len(replay.judge_notebook("6_5_pooling.ipynb", again=0)) > 40
+    with pytest.raises(RuntimeError, match="'Cell 3', now ''"):
+        replay.judge_notebook("6_5_pooling.ipynb", again=2)
+
+
 def test_red_elsewhere_does_not_count():
     mutant = Mutant("", "book.ipynb", "Cell 2", 0, "", "")
     assert (
@@ -182,14 +192,14 @@ def test_what_a_notebook_shows_is_no_test(tmp_path):
 
 
 def test_ends_with_an_error_for_survivors_only(monkeypatch, capsys, tmp_path):
-    mutant = Mutant("a sign", "solutions/a.py", "f", 3, "-1 -> 1", "")
+    mutant = Mutant("the stride 1", "solutions/a.py", "f", 3, "s -> 1", "")
     monkeypatch.setattr(__main__, "PAGE", tmp_path / "mutants.md")
     monkeypatch.setattr(__main__, "ACCEPTED", {})
     for by, status in [("the unit tests", 0), ("", 1)]:
         monkeypatch.setattr(__main__, "tried", lambda _, by=by: [Verdict(mutant, by)])
         assert __main__.main([]) == status
     assert (
-        "add a test for: solutions/a.py:3, f: a sign: -1 -> 1"
+        "add a test for: solutions/a.py:3, f: the stride 1: s -> 1"
         in capsys.readouterr().out
     )
     monkeypatch.setattr(__main__, "ACCEPTED", {mutant.name: "nobody can see it"})

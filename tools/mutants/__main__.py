@@ -8,14 +8,16 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain, zip_longest
 
 from tabulate import tabulate
 
-from tools.mutants import ROOT, Mutant, Verdict, outputs, rank, replay, sources, suite
+from tools.mutants import ROOT, Mutant, Verdict, outputs, replay, sources, suite
 
 PAGE = ROOT / "chapters" / "mutants.md"
-CHECKED_TWICE = ("6_1_why-conv.ipynb", 3)  # mutants that a real kernel judges as well
+CHECKED_TWICE = "6_1_why-conv.ipynb"  # some of its mutants a real kernel judges as well
+AGAIN = 3
 
 # Survivors that no test can find, because nothing that a reader can see differs.
 ACCEPTED: dict[str, str] = {
@@ -60,30 +62,16 @@ def tried(sample: int | None) -> Iterable[Verdict]:
 
     Yields:
         The verdicts. Survivors are printed at once.
-
-    Raises:
-        RuntimeError: if a kernel and its replay do not lead to the same verdicts.
     """
     names = outputs.NOTEBOOKS if sample is None else outputs.CHEAP
-    for name in names:
-        made = list(outputs.mutants(ROOT / "chapters" / name))
-        verdicts = replay.judge(made)
-        yield from map(told, verdicts)
-        if name == CHECKED_TWICE[0]:
-            check_replay(verdicts)
+    again = [AGAIN if name == CHECKED_TWICE else 0 for name in names]
+    with ProcessPoolExecutor(suite.AT_ONCE, suite.prepared()) as processes:
+        for verdicts in processes.map(replay.judge_notebook, names, again):
+            yield from map(told, verdicts)
     made = of_source(sample)
     notebooks = outputs.CHEAP if sample is None else []
     suite.check_green(dict.fromkeys(map(suite.module_of, made)), notebooks)
     yield from map(told, suite.judge(made))
-
-
-def check_replay(verdicts: Sequence[Verdict]) -> None:
-    """Judge some mutants once more, with a kernel that runs the cells."""
-    some = sorted(verdicts, key=lambda v: rank("real", v.mutant.name))
-    again = replay.judge([v.mutant for v in some[: CHECKED_TWICE[1]]], real=True)
-    for replayed, real in zip(some, again, strict=False):
-        if replayed != real:
-            raise RuntimeError(f"the replay says {replayed}, but a kernel {real}")
 
 
 def of_source(sample: int | None) -> list[Mutant]:
@@ -109,13 +97,14 @@ def told(verdict: Verdict) -> Verdict:
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """Return a table of what became of the mutants of each kind, in Markdown."""
-    rows = []
-    for where, is_meant in (("outputs", False), ("source", True)):
-        part = [v for v in verdicts if v.mutant.path.endswith(".py") == is_meant]
-        for kind in dict.fromkeys(v.mutant.kind for v in part):
-            rows.append(
-                [f"{where}: {kind}", *counts(v for v in part if v.mutant.kind == kind)]
-            )
+    by_row: dict[str, list[Verdict]] = {
+        f"outputs: {kind}": [] for kind in outputs.KINDS
+    }
+    by_row |= {f"source: {kind}": [] for kind in sources.KINDS}
+    for verdict in verdicts:
+        where = "source" if verdict.mutant.line else "outputs"
+        by_row[f"{where}: {verdict.mutant.kind}"].append(verdict)
+    rows = [[name, *counts(row)] for name, row in by_row.items() if row]
     rows.append(["all", *counts(verdicts)])
     heads = ["What is changed", "tried", "found", "by the time limit", "survived"]
     return tabulate(rows, heads, tablefmt="github")

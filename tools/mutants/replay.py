@@ -22,7 +22,7 @@ import pytest
 from nbval import plugin as nbval_plugin
 from nbval.kernel import RunningKernel
 
-from tools.mutants import ROOT, Mutant, Verdict
+from tools.mutants import ROOT, Mutant, Verdict, outputs, rank
 
 COMPARISON = "tools.nbtol"
 # It was imported before pytest could prepare its assertions; it has none.
@@ -119,6 +119,28 @@ def judge(tried: Sequence[Mutant], real: bool = False) -> list[Verdict]:
         Verdict(mutant, found(mutant, reports.red.get(f"mutant{number}", [])))
         for number, mutant in enumerate(tried)
     ]
+
+
+def judge_notebook(name: str, again: int) -> list[Verdict]:
+    """Make and judge the mutants of a notebook.
+
+    Args:
+        name: its name in `chapters/`.
+        again: how many of them are judged once more, by a kernel that runs the cells.
+
+    Returns:
+        The verdicts.
+
+    Raises:
+        RuntimeError: if the kernel and its replay do not lead to the same verdict.
+    """
+    verdicts = judge(list(outputs.mutants(ROOT / "chapters" / name)))
+    some = sorted(verdicts, key=lambda v: rank("again", v.mutant.name))[:again]
+    repeated = judge([v.mutant for v in some], real=True) if some else []
+    for replayed, real in zip(some, repeated, strict=True):
+        if replayed != real:
+            raise RuntimeError(f"{replayed.mutant}: {replayed.by!r}, now {real.by!r}")
+    return verdicts
 
 
 def found(mutant: Mutant, red: Sequence[str]) -> str:

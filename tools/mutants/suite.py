@@ -9,6 +9,7 @@ too: `make test` would not end either, and would say so.
 """
 
 import ast
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,11 +51,21 @@ def judge(tried: Iterable[Mutant]) -> Iterator[Verdict]:
     Yields:
         The verdicts, in the same order.
     """
+    with _workers() as threads:
+        yield from threads.map(_verdict, tried)
+
+
+@contextlib.contextmanager
+def _workers() -> Iterator[ThreadPoolExecutor]:
+    """Give threads that each wait for a process; an error ends what still runs."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
         try:
-            yield from threads.map(_verdict, tried)
-        finally:
-            threads.shutdown(cancel_futures=True)
+            yield threads
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
 
 
 def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
@@ -68,10 +80,9 @@ def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     """
     runs = [[f"solutions/{name}.py", *tests_of(name)] for name in modules]
     runs += [[*NBVAL, f"chapters/{name}"] for name in notebooks]
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with _workers() as threads:
         for run, fault in zip(runs, threads.map(_fault, runs), strict=True):
             if fault:
-                threads.shutdown(cancel_futures=True)
                 raise RuntimeError(f"{run[-1]} is not green without a mistake: {fault}")
 
 
@@ -198,6 +209,13 @@ def imports(source: str) -> set[str]:
     return {m.partition(".")[2] for m in modules if m.startswith("solutions.")}
 
 
+def prepared() -> ForkServerContext:
+    """Return what starts processes in which PyTorch and pytest are imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 def run_pytest(folder: Path, arguments: Sequence[str]) -> int | None:
     """Run pytest in a process of its own, until the first failure.
 
@@ -208,9 +226,7 @@ def run_pytest(folder: Path, arguments: Sequence[str]) -> int | None:
     Returns:
         Its exit status, or None if it had to be stopped at the limit.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    process = context.Process(target=_child, args=(folder, list(arguments)))
+    process = prepared().Process(target=_child, args=(folder, list(arguments)))
     process.start()
     process.join(LIMIT)
     if process.is_alive():
@@ -232,5 +248,8 @@ def _child(folder: Path, arguments: list[str]) -> None:
     import pytest
     import torch
 
+    from solutions.processes import work_for
+
+    work_for(os.getppid())
     torch.set_num_threads(1)
     sys.exit(pytest.main(["-x", "-q", "--doctest-modules", *QUIET, *arguments]))
