@@ -55,11 +55,10 @@ print(json.dumps(history.test_acc))
 """
 
 
-def jobs(variants: Iterable[str]) -> list[tuple[str, str]]:
-    """Return what is run: pairs of a variant and a notebook or a training."""
-    whole = [(variant, TRAINED) for variant in variants if variant in WHOLE]
-    parts = [(v, work) for v in variants for work in (*TRAININGS, *PLAIN)]
-    return whole + parts  # the longest first
+def jobs(variant: str) -> list[tuple[str, str]]:
+    """Return what is run under a variant, with its name, the longest first."""
+    whole = [TRAINED] if variant in WHOLE else []
+    return [(variant, work) for work in (*whole, *TRAININGS, *PLAIN)]
 
 
 def label(variant: str, work: str) -> str:
@@ -93,6 +92,8 @@ def run(variant: str, work: str, folder: Path) -> None:
             nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "3600"]
             command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *nbval, work]
             command += ["--deviations", str(found)]
+            # `enter` has imported what pytest would have liked to read first.
+            command += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         done = subprocess.run(
             [sys.executable, *command],
             env=environment,
@@ -151,37 +152,49 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def collect(folder: Path) -> dict[str, Any]:
-    """Bring the results of all jobs together: one entry per variant."""
-    kept = {
-        (variant, work): json.loads(
-            (folder / f"{label(variant, work)}.json").read_text("utf-8")
-        )
-        for variant, work in jobs(VARIANTS)
-    }
-    return {variant: entry(variant, kept) for variant in VARIANTS}
+    """Bring the results together: one entry per variant whose jobs are all done."""
+    runs = {}
+    for variant in VARIANTS:
+        paths = {w: folder / f"{label(v, w)}.json" for v, w in jobs(variant)}
+        if all(path.exists() for path in paths.values()):
+            found = {w: json.loads(p.read_text("utf-8")) for w, p in paths.items()}
+            runs[variant] = entry(variant, found)
+    for run in runs.values():
+        run["trainings"] = {
+            w: apart(accuracies, runs[FIRST]["accuracies"][w])
+            for w, accuracies in run["accuracies"].items()
+        }
+    return runs
 
 
-def entry(variant: str, kept: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+def apart(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return how far two curves lie apart, epoch by epoch.
+
+    >>> apart([0.5, 0.75], [0.5, 0.5])
+    [0.0, 0.25]
+    """
+    return [abs(a - b) for a, b in zip(one, other, strict=True)]
+
+
+def entry(variant: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the book keeps of one variant.
+
+    Args:
+        variant: its name.
+        found: what each of its jobs wrote, by notebook or training.
 
     Raises:
         RuntimeError: if the processes of its runs did not all compute alike.
     """
-    mine = {work: found for (name, work), found in kept.items() if name == variant}
-    cells = [c for w in mine if w not in TRAININGS for c in mine[w]["found"]]
-    apart = {
-        name: [
-            abs(a - b)
-            for a, b in zip(
-                mine[name]["found"], kept[FIRST, name]["found"], strict=True
-            )
-        ]
-        for name in TRAININGS
-    }
-    proofs = {proof for w in mine for proof in mine[w]["proof"]}
+    cells = [c for w in found if w not in TRAININGS for c in found[w]["found"]]
+    proofs = {proof for w in found for proof in found[w]["proof"]}
     if len(proofs) != 1:
         raise RuntimeError(f"{variant}: its processes differ: {sorted(proofs)}")
-    return {**summary(cells), "trainings": apart, "proof": json.loads(proofs.pop())}
+    return {
+        **summary(cells),
+        "accuracies": {name: found[name]["found"] for name in TRAININGS},
+        "proof": json.loads(proofs.pop()),
+    }
 
 
 def table(runs: Mapping[str, Any]) -> str:
@@ -258,11 +271,12 @@ def run_all(work: Iterable[tuple[str, str]], folder: Path) -> None:
 
 
 def matrix() -> None:
-    """Run everything, and store it beside the results of other machines."""
+    """Run what is missing; store each variant that is done, beside other machines."""
     folder = cache_root() / "portability"
-    run_all(jobs(VARIANTS), folder)
     others = {name: r for name, r in stored().items() if name not in VARIANTS}
-    store(collect(folder) | others)
+    for variant in VARIANTS:
+        run_all(jobs(variant), folder)
+        store(collect(folder) | others)
     print(table(stored()))
 
 
