@@ -34,8 +34,7 @@ def test_no_tolerance_is_below_a_distance_ever_measured(name, atol, distance):
 def test_tables_show_the_stored_results():
     runs = stored()
     assert (TABLES / "runs.md").read_text("utf-8") == portability.table(runs) + "\n"
-    assert portability.FIRST in runs
-    assert not any(run["failed"] for run in runs.values())
+    assert runs and not any(run["failed"] for run in runs.values())
 
 
 def test_results_of_another_machine_are_added(tmp_path, monkeypatch):

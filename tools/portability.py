@@ -247,11 +247,11 @@ def proofs_table(runs: Mapping[str, Any]) -> str:
 def store(runs: Mapping[str, Any]) -> None:
     """Write the results, and the tables that the page on reproducibility includes."""
     write_whole(RESULTS, json.dumps(runs, indent=1) + "\n")
-    for name, text in (
-        ("runs", table(runs)),
-        ("trainings", trainings_table(runs)),
-        ("proofs", proofs_table(runs)),
-    ):
+    tables = {"runs": table(runs)}
+    if FIRST in runs:  # what the others are compared with
+        tables |= {"trainings": trainings_table(runs), "proofs": proofs_table(runs)}
+    TABLES.mkdir(exist_ok=True)
+    for name, text in tables.items():
         write_whole(TABLES / f"{name}.md", text + "\n")
 
 
