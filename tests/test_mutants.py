@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from hashlib import sha256
 
 import nbformat.v4 as v4
@@ -20,6 +21,12 @@ SVG = '<path d="M 1 2.5 3.25"/><use href="#DejaVuSans-31" fill="#ffffff"/>'
 DIGESTS = """
 from tests.test_mutants import all_mutants, digest
 print(digest(all_mutants()))
+"""
+
+ENDLESS = """
+from tools.mutants import Mutant, suite
+if __name__ == "__main__":
+    list(suite.judge([{mutant!r}]))
 """
 
 
@@ -177,6 +184,40 @@ def test_tells_survivors_in_source_and_leaves_the_project_alone(monkeypatch):
     hangs = Mutant("hangs", MODULE, "f", 1, "", original + "while True: pass\n")
     assert [v.by for v in suite.judge([hangs])] == [suite.BY_LIMIT]
     assert (ROOT / MODULE).read_text(encoding="utf-8") == original
+
+
+def test_a_mutant_ends_with_the_command_that_tries_it(tmp_path):
+    file = tmp_path / "pid"
+    text = (
+        f"import os, pathlib; pathlib.Path({str(file)!r}).write_text(str(os.getpid()))"
+    )
+    mutant = Mutant("", MODULE, "", 1, "", f"{text}\nwhile True: pass\n")
+    script = tmp_path / "try.py"
+    script.write_text(ENDLESS.format(mutant=mutant), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = subprocess.Popen([sys.executable, script], env=environment)
+    try:
+        wait_until(lambda: file.exists() and file.read_text())
+    finally:
+        command.kill()
+        command.wait()
+    wait_until(lambda: not is_running(int(file.read_text())))
+
+
+def wait_until(is_so):
+    """Wait for something, up to a minute, and fail if it does not come."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_what_a_notebook_shows_is_no_test(tmp_path):

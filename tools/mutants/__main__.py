@@ -65,7 +65,8 @@ def tried(sample: int | None) -> Iterable[Verdict]:
     """
     names = outputs.NOTEBOOKS if sample is None else outputs.CHEAP
     again = [AGAIN if name == CHECKED_TWICE else 0 for name in names]
-    with ProcessPoolExecutor(suite.AT_ONCE, suite.prepared()) as processes:
+    pool = ProcessPoolExecutor(suite.AT_ONCE, suite.prepared(), suite.work_here)
+    with suite.stoppable(pool) as processes:
         for verdicts in processes.map(replay.judge_notebook, names, again):
             yield from map(told, verdicts)
     made = of_source(sample)

@@ -189,12 +189,11 @@ def added(chance: random.Random, notebook: Any, index: int) -> str:
 
 def form_deleted(chance: random.Random, notebook: Any, index: int) -> str | None:
     """Delete the table or the picture of an output, and leave its plain text."""
-    datas = [o.get("data", {}) for o in notebook.cells[index].outputs]
-    found = [(d, kind) for d in datas for kind in (SVG, "text/markdown") if kind in d]
+    found = slots(notebook.cells[index], (SVG, "text/markdown"))
     if not found:
         return None
-    data, kind = chance.choice(found)
-    del data[kind]
+    holder, kind = chance.choice(found)
+    del holder[kind]
     return f"{kind} deleted"
 
 

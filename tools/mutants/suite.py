@@ -14,8 +14,9 @@ import multiprocessing
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -51,18 +52,18 @@ def judge(tried: Iterable[Mutant]) -> Iterator[Verdict]:
     Yields:
         The verdicts, in the same order.
     """
-    with _workers() as threads:
+    with stoppable(ThreadPoolExecutor(AT_ONCE)) as threads:
         yield from threads.map(_verdict, tried)
 
 
 @contextlib.contextmanager
-def _workers() -> Iterator[ThreadPoolExecutor]:
-    """Give threads that each wait for a process; an error ends what still runs."""
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+def stoppable(executor: Executor) -> Iterator[Executor]:
+    """Let an error, or Ctrl-C, end at once all processes that an executor waits for."""
+    with executor:
         try:
-            yield threads
+            yield executor
         except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.kill()
             raise
@@ -80,7 +81,7 @@ def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     """
     runs = [[f"solutions/{name}.py", *tests_of(name)] for name in modules]
     runs += [[*NBVAL, f"chapters/{name}"] for name in notebooks]
-    with _workers() as threads:
+    with stoppable(ThreadPoolExecutor(AT_ONCE)) as threads:
         for run, fault in zip(runs, threads.map(_fault, runs), strict=True):
             if fault:
                 raise RuntimeError(f"{run[-1]} is not green without a mistake: {fault}")
@@ -216,6 +217,18 @@ def prepared() -> ForkServerContext:
     return context
 
 
+def work_here() -> None:
+    """Let this process end with the command that started it, however that ends."""
+    command = multiprocessing.parent_process()
+    assert command is not None
+
+    def watch() -> None:
+        command.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_pytest(folder: Path, arguments: Sequence[str]) -> int | None:
     """Run pytest in a process of its own, until the first failure.
 
@@ -248,8 +261,6 @@ def _child(folder: Path, arguments: list[str]) -> None:
     import pytest
     import torch
 
-    from solutions.processes import work_for
-
-    work_for(os.getppid())
+    work_here()
     torch.set_num_threads(1)
     sys.exit(pytest.main(["-x", "-q", "--doctest-modules", *QUIET, *arguments]))
