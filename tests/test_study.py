@@ -118,13 +118,16 @@ def test_a_result_without_its_experiment_is_refused(tmp_path):
 
 
 def test_code_counts_and_its_documentation_does_not(monkeypatch):
-    def fingerprint_of(source):
+    def fingerprint_of(source, part=study):
         study.fingerprint.cache_clear()
-        monkeypatch.setattr(study, "CODE", ("one part",))
+        monkeypatch.setattr(study, "CODE", (part,))
         monkeypatch.setattr(study.inspect, "getsource", lambda part: source)
         return study.fingerprint()
 
     plain = fingerprint_of("def f(x):\n    '''Old.'''\n    return x + 1")
     assert plain == fingerprint_of("def f(x):  # why\n    '''New.'''\n    return x + 1")
     assert plain != fingerprint_of("def f(x):\n    '''Old.'''\n    return x + 2")
+    one = fingerprint_of("@a\nclass Result: pass\nclass Other: pass", study.Result)
+    assert one == fingerprint_of("@a\nclass Result: pass\nother = 1", study.Result)
+    assert one != fingerprint_of("class Result: pass\nclass Other: pass", study.Result)
     study.fingerprint.cache_clear()
