@@ -123,8 +123,9 @@ def test_make_passes_the_device_and_the_limit_on(tmp_path):
     tell.write_text('#!/bin/sh\necho "$D2L_DEVICE $CELL_LIMIT $*"\n')
     tell.chmod(0o755)
     programs = [f"RUN={tell}", "PYTHON=true"]
+    settings = ["D2L_DEVICE=cuda", "CELL_LIMIT=77"]
     done = subprocess.run(
-        ["make", "test", "D2L_DEVICE=cuda", "CELL_LIMIT=77", *programs],
+        ["make", "-s", "--no-print-directory", "test", *settings, *programs],
         cwd=ROOT,
         env={k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")},
         capture_output=True,
