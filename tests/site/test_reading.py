@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 CHAPTER = "chapters/6_2_conv-layer.html"
@@ -92,6 +93,7 @@ def test_all_is_revealed_on_every_page_and_hidden_again(open_page):
     page.locator("a.right-next").click()
     page.wait_for_url("**/6_3_*")
     page.wait_for_function("document.readyState == 'complete'")
+    expect(button).to_have_attribute("aria-pressed", "true")  # its script has run
     folds = page.locator("article details").count()
     assert len(page.evaluate(OPEN_FOLDS)) == folds
     button.click()
