@@ -2,6 +2,7 @@
 
 import jaxtyping
 import pytest
+import torch
 from hypothesis import settings
 
 # One thread and no deadline: the first call of an operator can take seconds.
@@ -19,3 +20,16 @@ def _no_shape_check_for_bad_input(request):
     jaxtyping.config.update("jaxtyping_disable", off)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def random_set():
+    """Return a function that makes n random images with labels 0 to 9 in turn."""
+    from solutions.data import ImageSet
+    from solutions.reproducibility import generator
+
+    def make(n):
+        images = torch.rand(n, 1, 28, 28, generator=generator(n))
+        return ImageSet(images, torch.arange(n) % 10, tuple("abcdefghij"))
+
+    return make

@@ -17,7 +17,6 @@ import torch
 from solutions import training
 from solutions.data import ImageSet
 from solutions.lenet import LeNetSpec, activations, build
-from solutions.reproducibility import generator
 from solutions.stacked import stack
 from solutions.training import Recipe, train, train_seeds
 
@@ -33,15 +32,8 @@ ALL = replace(
 
 
 @pytest.fixture
-def sets():
-    return tuple(
-        ImageSet(
-            torch.rand(n, 1, 28, 28, generator=generator(n)),
-            torch.arange(n) % 10,
-            tuple("abcdefghij"),
-        )
-        for n in (300, 30)
-    )
+def sets(random_set):
+    return random_set(300), random_set(30)
 
 
 def where_it_stops(call):

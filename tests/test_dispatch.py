@@ -7,10 +7,8 @@ import torch
 from distributed import LocalCluster
 
 from solutions import dispatch
-from solutions.data import ImageSet
 from solutions.dispatch import Job, _tasks, train_jobs, train_recipes
 from solutions.lenet import LeNetSpec
-from solutions.reproducibility import generator
 from solutions.training import Recipe, train_seeds
 
 SMALL = Recipe(LeNetSpec(channels=(2, 3), dense=(7,)), lr=0.2, num_epochs=2)
@@ -18,15 +16,8 @@ OTHER = replace(SMALL, spec=LeNetSpec((3,), 5, (2,), (True,), dense=(4, 6)))
 
 
 @pytest.fixture(scope="module")
-def sets():
-    return tuple(
-        ImageSet(
-            torch.rand(n, 1, 28, 28, generator=generator(n)),
-            torch.arange(n) % 10,
-            tuple("abcdefghij"),
-        )
-        for n in (70, 30)
-    )
+def sets(random_set):
+    return random_set(70), random_set(30)
 
 
 @pytest.fixture(scope="module")

@@ -364,7 +364,7 @@ def write_page(folder: Path, rounds: int) -> None:
         dict(zip(NUM_SEEDS, (speeds[name] for name in by_seeds), strict=True)),
     )
     figure.savefig(folder / "benchmark.svg", metadata={"Date": None})
-    (folder / "benchmark.md").write_text(text, encoding="utf-8")
+    write_whole(folder / "benchmark.md", text)
 
 
 def epoch_table(seconds: Mapping[str, float], limit: float) -> str:
