@@ -221,10 +221,10 @@ def snap_svg(fresh: str, reference: str, atol: Decimal = SVG_ATOL) -> str:
         `reference` if the pictures agree, else `fresh` with what agrees rewritten.
     """
     renamed = _rename_ids(fresh, reference)
-    numbers = SVG_NUMBER.findall(renamed), SVG_NUMBER.findall(reference)
-    if len(numbers[0]) != len(numbers[1]):
+    coordinates = _coordinates(renamed, reference)
+    if coordinates is None:
         return renamed
-    pairs = iter(zip(*numbers, strict=True))
+    pairs = iter(coordinates)
 
     def snapped(_: re.Match[str]) -> str:
         new, old = next(pairs)
@@ -232,6 +232,14 @@ def snap_svg(fresh: str, reference: str, atol: Decimal = SVG_ATOL) -> str:
         return old if "." in new + old and is_near else new
 
     return SVG_NUMBER.sub(snapped, renamed)
+
+
+def _coordinates(fresh: str, reference: str) -> list[tuple[str, str]] | None:
+    """Pair the numbers of two SVGs; None if they have not equally many."""
+    numbers = SVG_NUMBER.findall(fresh), SVG_NUMBER.findall(reference)
+    if len(numbers[0]) != len(numbers[1]):
+        return None
+    return list(zip(*numbers, strict=True))
 
 
 def _rename_ids(fresh: str, reference: str) -> str:
@@ -308,6 +316,30 @@ def deviation(fresh: Sequence[Output], reference: Sequence[Output]) -> Decimal |
             return None
         pairs = zip(*numbers, strict=True)
         distances += [abs(Decimal(a) - Decimal(b)) for a, b in pairs]
+    return max(distances, default=None)
+
+
+def svg_deviation(
+    fresh: Sequence[Output], reference: Sequence[Output]
+) -> Decimal | None:
+    """Return how far a cell's figures are from the stored ones, at most, in points.
+
+    Args:
+        fresh: the outputs just computed.
+        reference: the stored outputs, drawn by the same version of matplotlib.
+
+    Returns:
+        The largest distance of a coordinate; None without SVGs, or if their numbers do
+        not pair.
+    """
+    distances = []
+    for kind, holder, old in _pairs(fresh, reference):
+        if kind != SVG:
+            continue
+        coordinates = _coordinates(_rename_ids(holder[kind], old), old)
+        if coordinates is None:
+            return None
+        distances += [abs(Decimal(a) - Decimal(b)) for a, b in coordinates]
     return max(distances, default=None)
 
 
@@ -409,6 +441,8 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
         self.measured["deviation"] = deviation(test, ref)
+        if not self.redrawn:
+            self.measured["svg_deviation"] = svg_deviation(test, ref)
         snapped = snap_outputs(test, ref, self.tolerance, redrawn=self.redrawn)
         agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
         if agrees and (new := kinds(test)) != (old := kinds(ref)):
@@ -450,6 +484,8 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             else 0,
             "atol": self.tolerance.atol,
             "deviation": None,
+            "svg_atol": self.tolerance.svg_atol,
+            "svg_deviation": None,
         }
 
     def repr_failure(self, excinfo: Any) -> str:
