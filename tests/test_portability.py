@@ -46,10 +46,12 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     first |= {"proof": proof, "trainings": apart}
     portability.store({portability.FIRST: first})
     cell = {"notebook": "a.ipynb", "cell": "b", "compared": True, "passed": False}
-    found = [cell | {"atol": "0.01", "deviation": "0.02"}]
+    cell |= {"atol": "0.01", "deviation": "0.02", "svg_atol": "1"}
+    found = [cell | {"svg_deviation": "2.5"}]
     (tmp_path / "found.json").write_text(json.dumps(found))
     portability.add("a GPU", tmp_path / "found.json")
     assert list(stored())[-1] == "a GPU"
+    assert stored()["a GPU"]["drawn"] == {"a.ipynb b": 2.5}
     [row] = [
         line
         for line in (tmp_path / "runs.md").read_text().splitlines()
@@ -87,12 +89,50 @@ def test_perturbed_weights_differ_by_their_size():
     assert 0.8e-6 < relative < 1.2e-6
 
 
-def test_a_job_is_done_again_after_a_change_of_its_notebook(tmp_path, monkeypatch):
-    before = portability.label("one thread", portability.SHORTEST)
-    assert before == portability.label("one thread", portability.SHORTEST)
-    assert before != portability.label("two threads", portability.SHORTEST)
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project of one notebook and one module, as `portability` reads it."""
+    cell = nbformat.v4.new_code_cell("1 + 1", metadata={"nbval": {"atol": 0.01}})
+    notebook = tmp_path / portability.SHORTEST
+    module, plugin = tmp_path / "solutions/one.py", tmp_path / "tools/nbtol.py"
+    for path in (notebook, module, plugin):
+        path.parent.mkdir()
+        path.write_text("x = 1\n")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
     monkeypatch.setattr(portability, "ROOT", tmp_path)
-    path = tmp_path / portability.SHORTEST
-    path.parent.mkdir()
-    path.write_text("another notebook")
-    assert before != portability.label("one thread", portability.SHORTEST)
+    return tmp_path
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    "name, old, new",
+    [
+        (portability.SHORTEST, "1 + 1", "1 + 2"),
+        ("solutions/one.py", "1", "2"),
+        ("tools/nbtol.py", "1", "2"),
+    ],
+)
+def test_a_job_is_done_again_after_a_change_of_code(project, name, old, new):
+    before = portability.label(portability.FIRST, portability.SHORTEST)
+    replace(project / name, old, new)
+    assert before != portability.label(portability.FIRST, portability.SHORTEST)
+
+
+@pytest.mark.parametrize(
+    "name, old, new",
+    [(portability.SHORTEST, "0.01", "0.02"), ("solutions/one.py", "1", "1  # why")],
+)
+def test_a_result_outlives_a_change_of_tolerance_or_comment(project, name, old, new):
+    before = portability.label(portability.FIRST, portability.SHORTEST)
+    replace(project / name, old, new)
+    assert before == portability.label(portability.FIRST, portability.SHORTEST)
+
+
+def test_jobs_of_two_variants_are_two_jobs(project):
+    labels = [portability.label(name, portability.SHORTEST) for name in VARIANTS]
+    assert len(set(labels)) == len(VARIANTS)
