@@ -325,7 +325,7 @@ def softmax_pool2d(
         kernel_size: height and width of the window, in pixels.
         stride: step between windows; None means the size of the window.
         padding: rows and columns without weight on *each* side.
-        beta: the inverse temperature, in units of 1 / X; any finite number.
+        beta: the inverse temperature, in units of 1 / X; finite in the type of `X`.
 
     Returns:
         The weighted averages, shape (n, c, o_h, o_w).
@@ -333,7 +333,7 @@ def softmax_pool2d(
     Raises:
         ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
             larger than the padded input, the padding more than half the window, or
-            `beta` not finite.
+            `beta` not finite in the type of `X`.
 
     Source: D2L section 6.5, exercise 6.5.6.
 
@@ -342,8 +342,10 @@ def softmax_pool2d(
     [1.0, 500.0, 999.0]
     """
     k, s, p = _check(X, kernel_size, stride, padding)
-    if not isfinite(beta):
-        raise ValueError(f"beta is {beta}, but must be finite; the limit is max_pool2d")
+    if not abs(beta) <= torch.finfo(X.dtype).max:
+        raise ValueError(
+            f"beta is {beta}, but must be finite as {X.dtype}; the limit is max_pool2d"
+        )
     if beta < 0:  # turned upside down, the smallest pixel is the heaviest
         return -softmax_pool2d(-X, k, s, p, -beta)
     # Relative to the maximum no exponent is positive, and the differences between

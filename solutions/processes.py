@@ -23,11 +23,20 @@ def work_for(parent: int) -> None:
         parent: the process id of the one that started this process. It is handed
             over, because it may have ended before this process can ask.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end soon after the one that started it, whatever ended that.
+
+    Args:
+        parent: as for `work_for`.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(POLL_SECONDS)
         os._exit(1)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=watch, name="work_for", daemon=True).start()
+    threading.Thread(target=watch, name="end_with", daemon=True).start()

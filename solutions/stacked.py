@@ -102,9 +102,7 @@ def stack(nets: Sequence[nn.Sequential]) -> nn.Sequential:
     CPU that is faster than K small nets one after the other.
 
     Args:
-        nets: the K members, rows of convolution, batch normalisation, pooling,
-            activation, flattening and fully connected layers, on one device; they
-            are copied.
+        nets: the K members, from `lenet.build`, on one device; they are copied.
 
     Returns:
         The net. It takes (n, K·c, h, w), member after member along the channels,

@@ -25,9 +25,6 @@ from solutions.progress import progress
 from solutions.reproducibility import generator
 from solutions.training import History, Recipe
 
-# What a result depends on. How runs are distributed changes their rounding at most.
-CODE = (augmentation, ImageSet, lenet, generator, stacked, training)
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -53,7 +50,8 @@ class Result:
 
     Args:
         histories: one per seed, in their order.
-        cpu_seconds: what the training of all seeds took on one thread.
+        cpu_seconds: what the training of all seeds took of a processor's time: on one
+            thread, unless a GPU trained.
     """
 
     histories: tuple[History, ...]
@@ -138,6 +136,13 @@ def _split_once(name: str) -> tuple[ImageSet, ImageSet]:
     return _load_once(name, True).split(10_000, generator(662))
 
 
+# What a result depends on. How runs are distributed changes their rounding at most.
+CODE: tuple[Any, ...] = (
+    *(augmentation, ImageSet, lenet, generator, stacked, training),
+    *(load, sets_of, _split_once),
+)
+
+
 def run(
     experiments: Mapping[str, Experiment],
     folder: Path,
@@ -157,7 +162,8 @@ def run(
         NotWrittenError: if the disk is full; the results before are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [e for e in experiments.values() if not file_of(folder, e).exists()]
+    different = dict.fromkeys(experiments.values())  # one may have two names
+    missing = [e for e in different if not file_of(folder, e).exists()]
     jobs = [Job(e.recipe, e.seeds, *sets_of(e)) for e in missing]
     for done in progress(train_jobs(jobs, device), "runs", len(jobs)):
         result = Result(tuple(done.histories), done.cpu_seconds)

@@ -70,7 +70,8 @@ class Hyperparameters:
         shift: how many pixels, at most, training images are moved at random.
 
     Raises:
-        ValueError: if `num_epochs` or `batch_size` is below 1.
+        ValueError: if `num_epochs` or `batch_size` is below 1, or `warmup` is not at
+            least 0 and below 1.
 
     Source: D2L sections 6.6, 11.6 (momentum), 11.11 (warm-up), 13.1 (augmentation).
     """
@@ -91,6 +92,10 @@ class Hyperparameters:
             raise ValueError(
                 f"num_epochs is {self.num_epochs} and batch_size is "
                 f"{self.batch_size}, but each must be at least 1"
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(
+                f"warmup is {self.warmup}, but must be at least 0 and below 1"
             )
 
     def rate(self, step: int, num_steps: int) -> float:

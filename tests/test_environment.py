@@ -26,10 +26,19 @@ def test_refuses_another_python(monkeypatch, version):
         environment.main()
 
 
-def test_refuses_a_small_disk(monkeypatch):
+def test_refuses_a_small_disk(monkeypatch, tmp_path):
+    monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
     with pytest.raises(SystemExit, match=r"about 9 GB .* but 2\.5 GB are free"):
         environment.check_disk()
+
+
+def test_what_the_old_environment_takes_will_be_free(monkeypatch, tmp_path):
+    with (tmp_path / "old").open("wb") as file:
+        file.truncate(7 * 10**9)  # takes no room until something is written
+    monkeypatch.setattr(environment, "VENV", tmp_path)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
+    environment.check_disk()
 
 
 @pytest.mark.parametrize(

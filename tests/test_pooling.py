@@ -387,6 +387,8 @@ def test_refuses(pool, X, arguments, message):
         (lambda X: lp_pool2d(X, float("nan"), 2), "p is nan"),
         (lambda X: lp_pool2d(X, float("inf"), 2), "p is inf"),
         (lambda X: softmax_pool2d(X, 2, beta=float("inf")), "beta is inf"),
+        (lambda X: softmax_pool2d(X, 2, beta=float("nan")), "beta is nan"),
+        (lambda X: softmax_pool2d(X, 2, beta=1e39), "finite as torch.float32"),
         (lambda X: tournament_kernels((2, 0)), r"kernel_size is \(2, 0\)"),
         (lambda X: pool_cost((1, 4), 2), r"input_shape is \(1, 4\)"),
         (lambda X: pool_cost((1, 0, 4), 2), r"input_shape is \(1, 0, 4\)"),

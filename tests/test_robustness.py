@@ -250,6 +250,24 @@ def test_a_stopped_test_run_leaves_no_process_and_no_file(start, tmp_path):
     assert status == {"SIGINT": 2, "SIGTERM": 143, "SIGKILL": -9}
 
 
+# The driver lets the processes of the matrix say that they are there, and then hang.
+SLICE = """from pathlib import Path
+write, running = Path.write_text, Path("running").absolute()
+hang = f"import pathlib, time; pathlib.Path({str(running)!r}).touch(); time.sleep(600)"
+def write_and_hang(path, text, encoding):
+    return write(path, text + hang, encoding)
+Path.write_text = write_and_hang"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_a_stopped_matrix_leaves_no_process(start, name):
+    run = start(name, "tools.portability", "slice", before=SLICE)
+    _, printed = run.send(name, group=name == "SIGINT")
+    if name != "SIGKILL":
+        assert printed == "make: stopped; the results so far are kept\n"
+        assert run.program.returncode == 1
+
+
 # The driver stops just before the new notebook takes the place of the old, or after.
 STOP = """import os, time
 from pathlib import Path

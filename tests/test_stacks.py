@@ -1,6 +1,8 @@
 """Two stacks of libraries: every place that names the Pythons names the same ones."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -21,6 +23,20 @@ def test_pyproject_names_the_supported_pythons():
     assert [version for version in minors if version in allowed] == SUPPORTED
     name = "Programming Language :: Python :: "
     assert [c.removeprefix(name) for c in PROJECT["classifiers"]] == SUPPORTED
+
+
+def test_the_package_asks_for_all_that_it_imports():
+    """Where it is installed by pip, and not by make, nothing else is there."""
+    nodes = [
+        node
+        for path in ROOT.glob("solutions/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    ]
+    names = {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    names |= {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    imported = {name.partition(".")[0].lower() for name in names}
+    used = imported - set(sys.stdlib_module_names) - {"solutions"}
+    assert used == set(PROJECT["dependencies"])
 
 
 def test_the_texts_name_the_supported_pythons():

@@ -1,7 +1,9 @@
 """Studies: what is run, what is kept, and what counts as made by other code."""
 
+import ast
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -115,6 +117,27 @@ def test_a_result_without_its_experiment_is_refused(tmp_path):
     collect(TWO, tmp_path, tmp_path / "study.json")
     with pytest.raises(ValueError, match="for: second; run"):
         read({"first": TWO["first"]}, tmp_path / "study.json")
+
+
+@pytest.mark.parametrize("name", ["load", "_split_once", "sets_of"])
+def test_what_loads_and_splits_the_data_counts(monkeypatch, name):
+    [part] = [p for p in study.CODE if getattr(p, "__name__", "") == name]
+    tree_of = study._tree
+    assert [node.name for node in tree_of(part).body] == [name]
+    changed = {part: ast.parse(f"def {name}(): pass")}
+    found = set()
+    for instead in ({}, changed):
+        study.fingerprint.cache_clear()
+        tree = partial(lambda p, trees: trees.get(p) or tree_of(p), trees=instead)
+        monkeypatch.setattr(study, "_tree", tree)
+        found.add(study.fingerprint())
+    study.fingerprint.cache_clear()
+    assert len(found) == 2
+
+
+def test_an_experiment_with_two_names_runs_once(tmp_path, trained):
+    run({"one": TWO["first"], "the same": replace(TWO["first"])}, tmp_path)
+    assert trained == [1]
 
 
 def test_code_counts_and_its_documentation_does_not(monkeypatch):

@@ -6,6 +6,7 @@ belong here: deciding when two outputs agree (`nbtol`).
 """
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -41,4 +42,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,7 @@ import io
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from tqdm import tqdm
 from solutions.data import ImageSet, cache_root, load
 from solutions.dispatch import train_recipes
 from solutions.figures import throughput_panels
-from solutions.files import write_whole
+from solutions.files import NotWrittenError, write_whole
 from solutions.lenet import LeNetSpec, build, layer_costs
 from solutions.reproducibility import choose_device
 from solutions.training import Recipe, train, train_seeds
@@ -363,7 +364,9 @@ def write_page(folder: Path, rounds: int) -> None:
         dict(zip(BATCH_SIZES, (speeds[name] for name in by_batch), strict=True)),
         dict(zip(NUM_SEEDS, (speeds[name] for name in by_seeds), strict=True)),
     )
-    figure.savefig(folder / "benchmark.svg", metadata={"Date": None})
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    write_whole(folder / "benchmark.svg", drawn.getvalue())
     write_whole(folder / "benchmark.md", text)
 
 
@@ -441,8 +444,12 @@ def write_cuda_table(folder: Path, rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    if choose_device().type == "cuda":
-        write_cuda_table(CHAPTERS, ROUNDS)
-    else:
-        write_page(CHAPTERS, ROUNDS)
-        print((CHAPTERS / "benchmark.md").read_text(encoding="utf-8"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
+    try:
+        if choose_device().type == "cuda":
+            write_cuda_table(CHAPTERS, ROUNDS)
+        else:
+            write_page(CHAPTERS, ROUNDS)
+            print((CHAPTERS / "benchmark.md").read_text(encoding="utf-8"))
+    except NotWrittenError as error:
+        sys.exit(f"make: {error}")

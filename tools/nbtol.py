@@ -29,7 +29,7 @@ Cells are counted from 1, Markdown cells included. A cell that does not end is s
 after ``CELL_LIMIT`` seconds, a variable of the environment, or after 900.
 
 ``--deviations FILE`` writes, in JSON, how far each cell's numbers were from the stored
-ones, and what the kernels of the notebooks ran on.
+ones, and the kind of device that the notebooks were told to train on.
 """
 
 import contextlib
@@ -51,6 +51,8 @@ from typing import Any, NoReturn, TypeAlias
 
 import pytest
 from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
+
+from solutions.files import write_whole
 
 CELL_LIMIT = "900"
 GRACE = 5  # seconds in which a cell that was interrupted can say where it was
@@ -431,11 +433,13 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
     Attributes:
         tolerance: the tolerance its metadata asks for.
         redrawn: whether another matplotlib than here drew its stored figures.
+        device: the kind of device that trains: `cpu`, `cuda` or `mps`.
         measured: what the summary and ``--deviations`` say about it.
     """
 
     tolerance: Tolerance
     redrawn: bool
+    device: str
     measured: dict[str, Any]
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
@@ -482,6 +486,7 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             "redrawn": sum(SVG in o.get("data", {}) for o in self.cell.outputs)
             if self.redrawn
             else 0,
+            "device": self.device,
             "atol": self.tolerance.atol,
             "deviation": None,
             "svg_atol": self.tolerance.svg_atol,
@@ -532,6 +537,7 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
                 options=cell.options,
             )
             tolerant.redrawn = is_redrawn(self.nb.metadata)
+            tolerant.device = device
             try:
                 tolerant.tolerance = tolerance_of(cell.cell.metadata, device)
             except ValueError as error:
@@ -668,4 +674,4 @@ def pytest_terminal_summary(
         )
     if path := config.getoption("deviations"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(counts, indent=1, default=str) + "\n", "utf-8")
+        write_whole(path, json.dumps(counts, indent=1, default=str) + "\n")

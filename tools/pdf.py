@@ -8,7 +8,9 @@ stands, the second time has these numbers in the table of contents.
 """
 
 import io
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ import pikepdf
 import yaml
 from playwright.sync_api import Page
 
+from solutions.files import partial_of
 from tools.browser import NoBrowserError, chromium
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,7 +200,10 @@ def print_book(page: Page, address: str, book: Mapping[str, Any]) -> bytes:
 def compress(pdf: bytes, path: Path) -> None:
     """Write a PDF with its many small objects compressed."""
     with pikepdf.open(io.BytesIO(pdf)) as document:
-        document.save(path, object_stream_mode=pikepdf.ObjectStreamMode.generate)
+        document.save(
+            partial_of(path), object_stream_mode=pikepdf.ObjectStreamMode.generate
+        )
+    os.replace(partial_of(path), path)
 
 
 def main() -> None:
@@ -213,6 +219,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops as Ctrl-C does
     try:
         main()
     except (BookError, NoBrowserError) as error:

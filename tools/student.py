@@ -21,7 +21,7 @@ import nbformat.v4
 
 from solutions.check.parts import FunctionQuestion
 from solutions.check.registry import AnyQuestion, exercises, listing
-from solutions.files import write_whole
+from solutions.files import NotWrittenError, write_whole
 from tools.check_notes import label_of
 from tools.lint_notebooks import EXERCISE, FILE, SOLUTION, SOLUTION_END
 from tools.refresh import CHAPTERS, KERNELSPEC
@@ -206,4 +206,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except NotWrittenError as error:
+        sys.exit(f"make: {error}")

@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from solutions.processes import end_with
+
 VARIABLE, PROOF = "D2L_VARIANT", "D2L_VARIANT_PROOF"
 
 
@@ -59,7 +61,11 @@ VARIANTS = {
 
 
 def enter() -> None:
-    """Make this process the variant named in the environment, and prove that it is."""
+    """Make this process the variant named in the environment, and prove that it is.
+
+    It also ends with the process that started it.
+    """
+    end_with(os.getppid())
     variant = VARIANTS[os.environ[VARIABLE]]
     torch.set_num_threads(variant.threads)
     torch.backends.mkldnn.set_flags(_enabled=variant.onednn)
@@ -68,16 +74,21 @@ def enter() -> None:
     if variant.perturbation:
         from solutions import lenet
 
+        # What `build` draws anew would undo the change that a layer's own draw got.
         lenet.build = perturbed(lenet.build, variant.perturbation)
+        convolution: Any = torch.nn.modules.conv._ConvNd
+        convolution.reset_parameters = perturbed(
+            convolution.reset_parameters, variant.perturbation
+        )
     with Path(os.environ[PROOF]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(proof()) + "\n")
 
 
 def perturbed(build: Callable[..., Any], size: float) -> Callable[..., Any]:
-    """Return `lenet.build`, but with weights that differ by a relative size.
+    """Return what draws weights, but so that they differ by a relative size.
 
     Args:
-        build: takes a spec and a seed, returns a net.
+        build: returns a net, or is the method with which a layer draws its weights.
         size: the standard deviation of the relative change.
 
     Returns:
@@ -86,12 +97,13 @@ def perturbed(build: Callable[..., Any], size: float) -> Callable[..., Any]:
 
     @functools.wraps(build)
     def build_perturbed(*args: Any, **kwargs: Any) -> Any:
-        net = build(*args, **kwargs)
+        built = build(*args, **kwargs)
+        net = args[0] if built is None else built
         noise = torch.Generator().manual_seed(0)
         with torch.no_grad():
             for weight in net.parameters():
                 weight *= 1 + size * torch.randn(weight.shape, generator=noise)
-        return net
+        return built
 
     return build_perturbed
 

@@ -13,6 +13,7 @@ from itertools import chain, zip_longest
 
 from tabulate import tabulate
 
+from solutions.files import NotWrittenError, write_whole
 from tools.mutants import ROOT, Mutant, Verdict, outputs, replay, sources, suite
 
 PAGE = ROOT / "chapters" / "mutants.md"
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     report, faults = table(verdicts), problems(verdicts, whole=sample is None)
     print(report, *faults, sep="\n")
     if sample is None:
-        PAGE.write_text(page(report), encoding="utf-8")
+        write_whole(PAGE, page(report))
     return 1 if faults else 0
 
 
@@ -143,4 +144,7 @@ def page(report: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except NotWrittenError as error:
+        sys.exit(f"make: {error}")

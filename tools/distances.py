@@ -1,0 +1,225 @@
+"""What runs on other machines found: how far numbers are from the stored ones.
+
+Belongs here: reducing, keeping and showing it, and comparing it with the tolerances.
+Does not belong here: starting runs (`portability`), when outputs agree (`nbtol`).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from tabulate import tabulate
+
+from solutions.files import write_whole
+from tools.nbtol import SVG_ATOL, tolerance_of
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "chapters" / "portability.json"
+TABLES = ROOT / "chapters" / "portability"
+WHAT = ("numbers", "figure, points")
+
+
+def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Reduce what ``--deviations`` wrote to what the book shows.
+
+    Args:
+        cells: one entry per cell. Which of them are trained, the notebooks of today
+            say, and not those of the day of the run.
+
+    Returns:
+        How many were compared, the largest deviation of a plain number, that of the
+        numbers of each trained cell and of the coordinates of each trained figure, and
+        the cells that did not agree.
+    """
+
+    def name(cell: Mapping[str, Any]) -> str:
+        return f"{cell['notebook']} {cell['cell']}"
+
+    trained = list(trained_cells({}))
+    numbers, figures = ({c.name for c in trained if c.what == what} for what in WHAT)
+    compared = [c for c in cells if c["compared"]]
+    measured = [c for c in compared if c["deviation"] is not None]
+    return {
+        "cells": len(compared),
+        "plain": max(
+            (float(c["deviation"]) for c in measured if name(c) not in numbers),
+            default=0.0,
+        ),
+        "trained": {
+            name(c): float(c["deviation"]) for c in measured if name(c) in numbers
+        },
+        "drawn": {
+            name(c): float(c["svg_deviation"])
+            for c in compared
+            if c["svg_deviation"] is not None and name(c) in figures
+        },
+        "failed": [name(c) for c in cells if not c["passed"]],
+    }
+
+
+def apart(one: Sequence[float], other: Sequence[float]) -> list[float]:
+    """Return how far two curves lie apart, epoch by epoch.
+
+    >>> apart([0.5, 0.75], [0.5, 0.5])
+    [0.0, 0.25]
+    """
+    return [abs(a - b) for a, b in zip(one, other, strict=True)]
+
+
+def runs_table(runs: Mapping[str, Any]) -> str:
+    """Write the table of all runs, in Markdown.
+
+    >>> one = {"cells": 9, "plain": 0.0, "trained": {"a b": 0.001}, "failed": []}
+    >>> print(runs_table({"a GPU": one}))
+    | run   | cells compared   | plain numbers   | trained numbers   | outputs   |
+    |-------|------------------|-----------------|-------------------|-----------|
+    | a GPU | 9                | 0               | 0.001             | agree     |
+    """
+    rows = [
+        [
+            name,
+            run["cells"],
+            f"{run['plain']:g}",
+            f"{max(run['trained'].values()):g}" if run["trained"] else "",
+            f"{len(run['failed'])} differ" if run["failed"] else "agree",
+        ]
+        for name, run in runs.items()
+    ]
+    heads = ["run", "cells compared", "plain numbers", "trained numbers", "outputs"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def trainings_table(runs: Mapping[str, Any]) -> str:
+    """Write how far test accuracies came to lie apart: in any epoch, and in the last.
+
+    The first run is that from which the distances were measured.
+
+    >>> first, other = {"LeNet": [0.0, 0.0]}, {"LeNet": [0.01, 0.002]}
+    >>> print(trainings_table({"a": {"trainings": first}, "b": {"trainings": other}}))
+    | run   | LeNet          |
+    |-------|----------------|
+    | b     | 0.0100, 0.0020 |
+    """
+    found = {name: run["trainings"] for name, run in runs.items() if "trainings" in run}
+    rows = [
+        [name, *(f"{max(curve):.4f}, {curve[-1]:.4f}" for curve in curves.values())]
+        for name, curves in found.items()
+    ]
+    heads = ["run", *next(iter(found.values()))]
+    rows = rows[1:]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def proofs_table(runs: Mapping[str, Any]) -> str:
+    """Write what the processes of each variant computed with, by their own account."""
+    proofs = {name: run["proof"] for name, run in runs.items() if "proof" in run}
+    rows = [[name, *found.values()] for name, found in proofs.items()]
+    heads = ["run", *next(iter(proofs.values()))]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The numbers of a trained cell, or the coordinates of its figure.
+
+    Attributes:
+        name: the notebook's path and the cell's id.
+        heading: the last heading above the cell.
+        what: the coordinates of its figure, or its numbers; one of `WHAT`.
+        tolerance: how far they may be from the stored ones.
+        distances: how far they were, by the name of the run.
+    """
+
+    name: str
+    heading: str
+    what: str
+    tolerance: Decimal
+    distances: Mapping[str, Decimal]
+
+
+def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
+    """Yield what has a tolerance in a notebook, with how far it was off in each run.
+
+    Args:
+        runs: what `stored` returns.
+    """
+    for path in sorted(ROOT.glob("chapters/*.ipynb")):
+        for heading, cell in headed(nbformat.read(path, as_version=4).cells):
+            allowed = tolerance_of(cell.metadata)
+            name = f"{path.relative_to(ROOT)} {cell.id}"
+            where = name, f"{path.name[:3].replace('_', '.')} {heading}"
+            if allowed.atol:
+                found = distances(runs, "trained", name)
+                yield Trained(*where, WHAT[0], allowed.atol, found)
+            if allowed.svg_atol != SVG_ATOL:
+                found = distances(runs, "drawn", name)
+                yield Trained(*where, WHAT[1], allowed.svg_atol, found)
+
+
+def headed(cells: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each code cell with the last heading above it."""
+    heading = ""
+    for cell in cells:
+        if cell.cell_type == "code":
+            yield heading, cell
+        elif found := re.findall(r"^#+ +(.*)$", cell.source, re.MULTILINE):
+            heading = found[-1]
+
+
+def distances(runs: Mapping[str, Any], key: str, name: str) -> dict[str, Decimal]:
+    """Return how far one cell was off, in each run that measured it."""
+    return {
+        run: Decimal(str(found[key][name]))
+        for run, found in runs.items()
+        if name in found[key]
+    }
+
+
+def tolerances_table(cells: Sequence[Trained]) -> str:
+    """Write each tolerance, and from which distance it follows.
+
+    >>> found = {"a GPU": Decimal("0.001"), "one thread": Decimal(0)}
+    >>> cell = Trained("a.ipynb b", "Loss", "numbers", Decimal("0.002"), found)
+    >>> print(tolerances_table([cell]))
+    | cell   | what    |   runs | largest distance   | of    |   tolerance |
+    |--------|---------|--------|--------------------|-------|-------------|
+    | Loss   | numbers |      2 | 0.001              | a GPU |       0.002 |
+    """
+    heads = ["cell", "what", "runs", "largest distance", "of", "tolerance"]
+    rows = []
+    for c in cells:
+        largest = max(c.distances.items(), key=lambda d: d[1], default=("", ""))
+        run, distance = largest
+        of = run if distance else ""
+        rows.append([c.heading, c.what, len(c.distances), distance, of, c.tolerance])
+    return tabulate(rows, heads, tablefmt="github")
+
+
+def store(runs: Mapping[str, Any]) -> None:
+    """Write the results, and the tables that the page on reproducibility includes."""
+    texts = tables(runs)
+    write_whole(RESULTS, json.dumps(runs, indent=1) + "\n")
+    TABLES.mkdir(exist_ok=True)
+    for name, text in texts.items():
+        write_whole(TABLES / f"{name}.md", text + "\n")
+
+
+def tables(runs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the text of each table of the page, by the name of its file."""
+    return {
+        "runs": runs_table(runs),
+        "proofs": proofs_table(runs),
+        "trainings": trainings_table(runs),
+        "tolerances": tolerances_table(list(trained_cells(runs))),
+    }
+
+
+def stored() -> dict[str, Any]:
+    """Read the results that are kept, those of other machines among them."""
+    runs: dict[str, Any] = json.loads(RESULTS.read_text("utf-8"))
+    return runs
