@@ -129,6 +129,7 @@ class Trained:
 
     Attributes:
         name: the notebook's path and the cell's id.
+        place: the section, and the number of the cell as failures name it.
         heading: the last heading above the cell.
         what: the coordinates of its figure, or its numbers; one of `WHAT`.
         tolerance: how far they may be from the stored ones.
@@ -136,6 +137,7 @@ class Trained:
     """
 
     name: str
+    place: str
     heading: str
     what: str
     tolerance: Decimal
@@ -149,10 +151,11 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
         runs: what `stored` returns.
     """
     for path in sorted(ROOT.glob("chapters/*.ipynb")):
-        for heading, cell in headed(nbformat.read(path, as_version=4).cells):
+        for number, heading, cell in headed(nbformat.read(path, as_version=4).cells):
             allowed = tolerance_of(cell.metadata)
             name = f"{path.relative_to(ROOT)} {cell.id}"
-            where = name, f"{path.name[:3].replace('_', '.')} {heading}"
+            section = path.name[:3].replace("_", ".")
+            where = name, f"{section}, cell {number}", heading
             if allowed.atol:
                 found = distances(runs, "trained", name)
                 yield Trained(*where, WHAT[0], allowed.atol, found)
@@ -161,12 +164,12 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
                 yield Trained(*where, WHAT[1], allowed.svg_atol, found)
 
 
-def headed(cells: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield each code cell with the last heading above it."""
+def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
+    """Yield each code cell with its number and the last heading above it."""
     heading = ""
-    for cell in cells:
+    for number, cell in enumerate(cells, start=1):
         if cell.cell_type == "code":
-            yield heading, cell
+            yield number, heading, cell
         elif found := re.findall(r"^#+ +(.*)$", cell.source, re.MULTILINE):
             heading = found[-1]
 
@@ -183,21 +186,21 @@ def distances(runs: Mapping[str, Any], key: str, name: str) -> dict[str, Decimal
 def tolerances_table(cells: Sequence[Trained]) -> str:
     """Write each tolerance, and from which distance it follows.
 
-    >>> found = {"a GPU": Decimal("0.001"), "one thread": Decimal(0)}
-    >>> cell = Trained("a.ipynb b", "Loss", "numbers", Decimal("0.002"), found)
-    >>> print(tolerances_table([cell]))
-    | cell   | what    |   runs | largest distance   | of    |   tolerance |
-    |--------|---------|--------|--------------------|-------|-------------|
-    | Loss   | numbers |      2 | 0.001              | a GPU |       0.002 |
+    >>> found = {"a GPU": Decimal("0.0012"), "one thread": Decimal(0)}
+    >>> place = ("a.ipynb b", "6.6, cell 3", "Loss", WHAT[0])
+    >>> print(tolerances_table([Trained(*place, Decimal("0.002"), found)]))
+    | cell        | below   | what    | runs   | largest   | of    | tolerance   |
+    |-------------|---------|---------|--------|-----------|-------|-------------|
+    | 6.6, cell 3 | Loss    | numbers | 2      | 0.0012    | a GPU | 0.002       |
     """
-    heads = ["cell", "what", "runs", "largest distance", "of", "tolerance"]
     rows = []
     for c in cells:
-        largest = max(c.distances.items(), key=lambda d: d[1], default=("", ""))
-        run, distance = largest
-        of = run if distance else ""
-        rows.append([c.heading, c.what, len(c.distances), distance, of, c.tolerance])
-    return tabulate(rows, heads, tablefmt="github")
+        largest = max(c.distances.items(), key=lambda d: d[1], default=("", 0))
+        run, distance = largest if largest[1] else ("", 0)
+        measured = [len(c.distances), f"{float(distance):.3g}", run, c.tolerance]
+        rows.append([c.place, c.heading, c.what, *measured])
+    heads = ["cell", "below", "what", "runs", "largest", "of", "tolerance"]
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
 def store(runs: Mapping[str, Any]) -> None:
