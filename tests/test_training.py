@@ -298,7 +298,7 @@ def test_hyperparameters_refuse(name):
         Hyperparameters(**HOW | {name: 0})
 
 
-@pytest.mark.parametrize("warmup", [-0.1, 1, 1.5, float("nan")])
+@pytest.mark.parametrize("warmup", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_warm_up_of_the_whole_run_is_refused(warmup):
     with pytest.raises(ValueError, match=f"warmup is {warmup}, but must be"):
         Hyperparameters(lr=0.1, num_epochs=1, warmup=warmup)
