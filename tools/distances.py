@@ -130,7 +130,7 @@ class Trained:
     Attributes:
         name: the notebook's path and the cell's id.
         place: the section, and the number of the cell as failures name it.
-        heading: the last heading above the cell.
+        heading: the last heading above the cell, up to a colon.
         what: the coordinates of its figure, or its numbers; one of `WHAT`.
         tolerance: how far they may be from the stored ones.
         distances: how far they were, by the name of the run.
@@ -165,13 +165,13 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
 
 
 def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
-    """Yield each code cell with its number and the last heading above it."""
+    """Yield each code cell with its number, and the last heading above it up to a colon."""
     heading = ""
     for number, cell in enumerate(cells, start=1):
         if cell.cell_type == "code":
             yield number, heading, cell
         elif found := re.findall(r"^#+ +(.*)$", cell.source, re.MULTILINE):
-            heading = found[-1]
+            heading = found[-1].partition(":")[0]
 
 
 def distances(runs: Mapping[str, Any], key: str, name: str) -> dict[str, Decimal]:
@@ -187,11 +187,11 @@ def tolerances_table(cells: Sequence[Trained]) -> str:
     """Write each tolerance, and from which distance it follows.
 
     >>> found = {"a GPU": Decimal("0.0012"), "one thread": Decimal(0)}
-    >>> place = ("a.ipynb b", "6.6, cell 3", "Loss", WHAT[0])
+    >>> place = ("a.ipynb b", "6.6, cell 3", "Exercise", WHAT[0])
     >>> print(tolerances_table([Trained(*place, Decimal("0.002"), found)]))
-    | cell        | below   | what    | runs   | largest   | of    | tolerance   |
-    |-------------|---------|---------|--------|-----------|-------|-------------|
-    | 6.6, cell 3 | Loss    | numbers | 2      | 0.0012    | a GPU | 0.002       |
+    | cell        | exercise   | what    | runs   | largest   | of    | tolerance   |
+    |-------------|------------|---------|--------|-----------|-------|-------------|
+    | 6.6, cell 3 | Exercise   | numbers | 2      | 0.0012    | a GPU | 0.002       |
     """
     rows = []
     for c in cells:
@@ -199,7 +199,7 @@ def tolerances_table(cells: Sequence[Trained]) -> str:
         run, distance = largest if largest[1] else ("", 0)
         measured = [len(c.distances), f"{float(distance):.3g}", run, c.tolerance]
         rows.append([c.place, c.heading, c.what, *measured])
-    heads = ["cell", "below", "what", "runs", "largest", "of", "tolerance"]
+    heads = ["cell", "exercise", "what", "runs", "largest", "of", "tolerance"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
