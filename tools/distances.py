@@ -165,7 +165,7 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
 
 
 def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
-    """Yield each code cell with its number, and the last heading above it up to a colon."""
+    """Yield each code cell with its number, and the last heading above it."""
     heading = ""
     for number, cell in enumerate(cells, start=1):
         if cell.cell_type == "code":
