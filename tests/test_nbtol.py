@@ -282,6 +282,31 @@ def test_another_matplotlib_must_draw_the_same_words(pytester, drawn_by, new, pa
     assert said == (drawn_by == "3.0.0")
 
 
+@pytest.mark.parametrize(
+    ("drawn_by", "in_points"), [(version("matplotlib"), "1.75"), ("3.0.0", None)]
+)
+def test_deviations_are_written_cell_by_cell(
+    pytester, monkeypatch, drawn_by, in_points
+):
+    monkeypatch.setenv("D2L_DEVICE", "cpu")
+    old, new = curve("10.25"), curve("12.00", name="ffffffffff")
+    cells = [
+        code("print('0.81, 12 of 0.5')", [stream("0.80, 12 of 0.7\n")], TRAINED),
+        code(f"display({{{SVG!r}: {new!r}}}, raw=True)", [shown(SVG, old)], DRAWN),
+        code("x = 1"),
+    ]
+    save(pytester, cells, metadata={"checked": {"versions": {"matplotlib": drawn_by}}})
+    run(pytester, "--deviations", "found.json")
+    found = json.loads((pytester.path / "found.json").read_text("utf-8"))
+    assert [cell["compared"] for cell in found] == [True, True, False]
+    assert [cell["passed"] for cell in found] == [False, True, True]
+    assert [cell["deviation"] for cell in found] == ["0.2", None, None]
+    assert [cell["svg_deviation"] for cell in found] == [None, in_points, None]
+    assert [cell["atol"] for cell in found] == ["0.02", "0", "0"]
+    assert [cell["svg_atol"] for cell in found] == ["0.02", "2", "0.02"]
+    assert {cell["device"] for cell in found} == {"cpu"}
+
+
 @pytest.mark.parametrize(("device", "atol"), [("cpu", "0.01"), ("cuda", "0.04")])
 def test_device_chooses_the_tolerance(pytester, monkeypatch, device, atol):
     entry = {"atol": 0.01, "why": "a", "cuda": {"atol": 0.04, "why": "b"}}
