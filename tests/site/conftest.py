@@ -102,9 +102,11 @@ def watch(page, root, complaints, runs_scripts):
             complaints.append(f"{page.url}: {response.status} for {response.url}")
 
     def failed(request):
-        # Without JavaScript the browser gives up the scripts that it preloads.
-        if runs_scripts or request.resource_type != "script":
-            complaints.append(f"{page.url}: lost {request.url}")
+        # The browser gives up what a page still loads when a reader leaves it, and,
+        # without JavaScript, the scripts that it preloads.
+        left = request.failure == "net::ERR_ABORTED"
+        if not left and (runs_scripts or request.resource_type != "script"):
+            complaints.append(f"{page.url}: lost {request.url}: {request.failure}")
 
     def logged(message):
         if message.type in ("error", "warning"):

@@ -1,5 +1,6 @@
 """The site is built quickly, in seconds of the processor: a busy machine is no fault.
 
+What shares a core makes even these seconds longer, so the least of three counts.
 Copies the project, so that what is built here does not change what is tested elsewhere.
 """
 
@@ -28,9 +29,12 @@ def test_everything_and_then_one_notebook(tmp_path):
     assert seconds_to_build(book) <= FULL
     pages = {path: path.read_text() for path in chapters.glob("*.html")}
     notebook = book / "chapters" / "6_2_conv-layer.ipynb"
-    text = notebook.read_text()
-    notebook.write_text(text.replace("**Why.**", "**Why.** Very much.", 1))
-    assert seconds_to_build(book) <= AGAIN
+    again = []
+    for _ in range(3):
+        text = notebook.read_text()
+        notebook.write_text(text.replace("**Why.**", "**Why.** Very much.", 1))
+        again.append(seconds_to_build(book))
+    assert min(again) <= AGAIN
     # Only what shows a part of this notebook was written anew, and it was.
     written = {path.name for path, old in pages.items() if path.read_text() != old}
     assert "6_2_conv-layer.html" in written
