@@ -216,6 +216,10 @@ BAD = {
         edit_source(CHECK, "**Check.** See.\n\n### More"),
         (CHECK, "has a heading inside a solution: More"),
     ),
+    "repeated line": (
+        insert_text(CHECK, "\n\n- One and the same item of a list." * 2),
+        (CHECK, "says 2 times: - One and the same item of a list."),
+    ),
     "underlined heading": (
         edit_source(CHECK, "**Check.** See.\n\nMore\n----"),
         (CHECK, "has a heading inside a solution: More"),

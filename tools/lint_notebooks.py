@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,6 +31,7 @@ MAX_BYTES = 1_500_000
 MAX_LINES = 15
 MAX_WIDTH = 88
 MIN_ALT = 20
+LONG_LINE = 30  # a shorter one may well stand twice
 UNCHECKED = re.compile(
     r"nbval[-_](ignore[-_]output|skip)|pytest_validate_ignore_output", re.I
 )
@@ -189,6 +191,15 @@ def _tags(cell: Any) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
+def repeated_lines(cells: Any) -> Iterator[Finding]:
+    """Find sentences and items of a list that stand twice in one cell of text."""
+    for number, cell in numbered(cells, "markdown"):
+        lines = Counter(cell.source.splitlines())
+        for line, times in lines.items():
+            if times > 1 and len(line) >= LONG_LINE:
+                yield number, f"says {times} times: {line}"
+
+
 def opening_faults(cells: Any) -> Iterator[Finding]:
     """Check that the code begins with imports only, then with `make_deterministic`."""
     code = [(number, parse(cell)) for number, cell in own_code(cells)]
@@ -331,6 +342,7 @@ RULES: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     local_faults,
     picture_faults,
     size_faults,
+    repeated_lines,
     opening_faults,
     solution_faults,
 )
