@@ -15,7 +15,13 @@ from torch import Tensor
 
 from solutions.convolution import corr2d
 from solutions.padding_stride import conv_output_shape
-from solutions.shapes import IntOrPair, as_pair, require_layout, require_sizes
+from solutions.shapes import (
+    IntOrPair,
+    as_pair,
+    require_layout,
+    require_one_dtype,
+    require_sizes,
+)
 
 # A difference this small, relative to the largest tap, counts as rounding.
 ROUNDING = 1e-12
@@ -107,8 +113,8 @@ def corr2d_multi_in_out_1x1(
         The output channels, as high and as wide as the input.
 
     Raises:
-        ValueError: if an argument has the wrong number of axes or input channels, or
-            the kernels are not 1x1.
+        ValueError: if an argument has the wrong number of axes or input channels, the
+            kernels are not 1x1, or the dtypes differ.
 
     Source: D2L section 6.4.3, exercise 6.4.5.
 
@@ -126,6 +132,7 @@ def corr2d_multi_in_out_1x1(
             f"K has shape {tuple(K.shape)}, but must be (c_o, {c_i}, 1, 1) "
             f"for the {c_i} channels of X"
         )
+    require_one_dtype(X=X, K=K)
     return (K.reshape(c_o, c_i) @ X.reshape(c_i, h * w)).reshape(c_o, h, w)
 
 
@@ -143,7 +150,7 @@ def compose_convs(
     input, so tap (u, v) of layer 2 lays a copy of `W1` at (u, v) times `stride1`.
 
     Args:
-        W1: kernels of the layer that sees the input.
+        W1: kernels of the layer that sees the input, of any dtype, the same for all.
         b1: its bias, or None for no bias.
         W2: kernels of the layer that sees the output of the first.
         b2: its bias, or None for no bias.
@@ -156,7 +163,7 @@ def compose_convs(
 
     Raises:
         ValueError: if a tensor has the wrong number of axes, the channels between the
-            layers or the biases do not fit, or a stride is below 1.
+            layers or the biases do not fit, the dtypes differ, or a stride is below 1.
 
     Source: D2L section 6.4, exercise 6.4.1 a and b.
 
@@ -179,8 +186,9 @@ def compose_convs(
             raise ValueError(
                 f"{name} has shape {tuple(bias.shape)}, but must be ({channels},)"
             )
+    require_one_dtype(W1=W1, b1=b1, W2=W2, b2=b2)
     k_h, k_w = a_h + (b_h - 1) * s1_h, a_w + (b_w - 1) * s1_w
-    W = W1.new_zeros((c_o, c_i, k_h, k_w), dtype=torch.result_type(W1, W2))
+    W = W1.new_zeros(c_o, c_i, k_h, k_w)
     for u in range(b_h):
         for v in range(b_w):
             copy = torch.einsum("om,mihw->oihw", W2[:, :, u, v], W1)

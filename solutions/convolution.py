@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solutions.padding_stride import conv_output_shape
-from solutions.shapes import IntOrPair, as_pair, require_layout
+from solutions.shapes import IntOrPair, as_pair, require_layout, require_one_dtype
 
 
 def corr2d(X: Num[Tensor, "h w"], K: Num[Tensor, "k_h k_w"]) -> Num[Tensor, "o_h o_w"]:
@@ -31,7 +31,7 @@ def corr2d(X: Num[Tensor, "h w"], K: Num[Tensor, "k_h k_w"]) -> Num[Tensor, "o_h
 
     Returns:
         The output, o_h = h - k_h + 1 by o_w = w - k_w + 1, in the dtype to which
-        PyTorch promotes `X` and `K`: integers stay integers.
+        PyTorch promotes `X` and `K`: integers stay integers, uint8 wraps at 256.
 
     Raises:
         ValueError: if an argument is not 2-D, or the kernel is larger than the input.
@@ -63,7 +63,8 @@ def conv2d_full(
         K: the kernel, any dtype; it may be larger than the input.
 
     Returns:
-        The output, o_h = h + k_h - 1 by o_w = w + k_w - 1; exact for integers.
+        The output, o_h = h + k_h - 1 by o_w = w + k_w - 1; exact for integers, as
+        long as the sums fit into their dtype: uint8 wraps around at 256.
 
     Raises:
         ValueError: if an argument is not 2-D.
@@ -171,7 +172,7 @@ def conv2d_matmul(
     Args:
         X: the images, any dtype.
         W: the kernels, of the dtype of `X`; c_g = c_i / groups.
-        bias: one number per output channel, or None for no bias.
+        bias: one number per output channel, of the dtype of `X`; None for no bias.
         stride: step between neighbouring windows.
         padding: zeros added on each side.
         dilation: distance between neighbouring taps of the window.
@@ -181,8 +182,8 @@ def conv2d_matmul(
         The output of `torch.nn.functional.conv2d` for the same arguments.
 
     Raises:
-        ValueError: if a tensor has the wrong number of axes or channels, a size is
-            wrong, or the window does not fit.
+        ValueError: if a tensor has the wrong number of axes or channels, or another
+            dtype than `X`, a size is wrong, or the window does not fit.
 
     Source: D2L section 6.2, exercise 6.2.3; section 6.4, exercise 6.4.6.
 
@@ -204,6 +205,7 @@ def conv2d_matmul(
             f"bias has shape {tuple(bias.shape)}, but must be ({c_o},), "
             "one number per output channel"
         )
+    require_one_dtype(X=X, W=W, bias=bias)
     o_h, o_w = conv_output_shape((h, w), (k_h, k_w), stride, padding, dilation)
     columns = im2col(X, (k_h, k_w), stride, padding, dilation)
     columns = columns.reshape(n, groups, c_g * k_h * k_w, o_h * o_w)
@@ -276,17 +278,19 @@ def finite_difference_kernel(
         and divided by the d-th power of the grid step.
 
     Raises:
-        ValueError: if `order` is negative, two offsets are equal, or there are fewer
-            than d + 1 of them.
+        ValueError: if `order` is negative, an offset is not finite, two are equal, or
+            there are fewer than d + 1 of them.
 
     Source: D2L section 6.2, exercise 6.2.4.
 
     >>> finite_difference_kernel(2, [-1, 0, 1])
     tensor([ 1., -2.,  1.], dtype=torch.float64)
     """
-    places = [Fraction(offset) for offset in offsets]
     if order < 0:
         raise ValueError(f"order is {order}, but must be at least 0")
+    if not all(isfinite(offset) for offset in offsets):
+        raise ValueError(f"offsets is {list(offsets)}, but all must be finite")
+    places = [Fraction(offset) for offset in offsets]
     if len(set(places)) != len(places):
         raise ValueError(f"offsets is {list(offsets)}, but all must be different")
     if len(places) < order + 1:
@@ -326,7 +330,7 @@ def directional_kernel(v: tuple[float | int, float | int]) -> Float64[Tensor, "3
         The kernel, to be applied by cross-correlation.
 
     Raises:
-        ValueError: if `v` is zero, or is not finite.
+        ValueError: if `v` is no pair, is zero, or is not finite.
 
     Source: D2L edition 1.0, exercise 7.2.2.
 
@@ -336,8 +340,8 @@ def directional_kernel(v: tuple[float | int, float | int]) -> Float64[Tensor, "3
             [ 1.,  2.,  1.]], dtype=torch.float64)
     """
     length = hypot(*v)
-    if not isfinite(length) or length == 0:
-        raise ValueError(f"v is {v}, but must be finite and not zero")
+    if len(v) != 2 or not isfinite(length) or length == 0:
+        raise ValueError(f"v is {v}, but must be a pair, finite and not zero")
     difference = finite_difference_kernel(1, [-1, 0, 1])
     K_x = torch.outer(torch.tensor([1, 2, 1], dtype=torch.float64) / 4, difference)
     return (v[0] * K_x + v[1] * K_x.T) / length

@@ -11,7 +11,13 @@ import torch
 from jaxtyping import Num
 from torch import Tensor
 
-from solutions.shapes import IntOrPair, as_pair, require_layout
+from solutions.shapes import (
+    IntOrPair,
+    as_pair,
+    require_layout,
+    require_one_dtype,
+    require_sizes,
+)
 
 
 def conv_output_shape(
@@ -84,7 +90,8 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """
     size, jump = 1, 1
     for number, layer in enumerate(layers):
-        kernel_size, stride = as_pair(f"layers[{number}]", layer, minimum=1)
+        require_sizes(f"layers[{number}]", layer, "kernel_size stride")
+        kernel_size, stride = layer
         size += (kernel_size - 1) * jump
         jump *= stride
     return size, jump
@@ -180,8 +187,8 @@ def fractional_stride_conv2d(
         The output, o_h = (h - 1) * factor + k_h and likewise o_w.
 
     Raises:
-        ValueError: if a tensor is not 4-D, the channels do not match, or `factor` is
-            no int or pair, or below 1.
+        ValueError: if a tensor is not 4-D, the channels or dtypes do not match, or
+            `factor` is no int or pair, or below 1.
 
     Source: D2L edition 1.0, exercise 7.3.6.
 
@@ -197,6 +204,7 @@ def fractional_stride_conv2d(
         raise ValueError(
             f"W has shape {tuple(W.shape)} and reads {c_w} channels, but X has {c_i}"
         )
+    require_one_dtype(X=X, W=W)
     end_h, end_w = (h - 1) * f_h + 1, (w - 1) * f_w + 1
     Y = X.new_zeros(n, c_o, end_h + k_h - 1, end_w + k_w - 1)
     for a in range(k_h):

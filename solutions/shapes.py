@@ -1,6 +1,6 @@
 """What the other modules accept as sizes and shapes, and how they refuse the rest.
 
-Belongs here: reading an int-or-pair argument, checking the rank of a tensor.
+Belongs here: reading an int-or-pair argument, checking the rank and dtype of tensors.
 Does not belong here: anything that computes with the values of a tensor.
 """
 
@@ -57,11 +57,11 @@ def require_sizes(name: str, value: tuple[int, ...], layout: str) -> None:
     ValueError: input_shape is (0, 8, 8), but must be (c, h, w), ints of at least 1
     """
     axes = layout.split()
-    is_int = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
-    if len(value) != len(axes) or not is_int or min(value) < 1:
+    sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    is_int = all(isinstance(v, int) and not isinstance(v, bool) for v in sizes)
+    if len(sizes) != len(axes) or not is_int or min(sizes) < 1:
         raise ValueError(
-            f"{name} is {tuple(value)}, but must be ({', '.join(axes)}), "
-            "ints of at least 1"
+            f"{name} is {value!r}, but must be ({', '.join(axes)}), ints of at least 1"
         )
 
 
@@ -88,3 +88,28 @@ empty axes
             f"{name} has shape {tuple(X.shape)}, but must be a {len(axes)}-D tensor "
             f"({', '.join(axes)}) without empty axes"
         )
+
+
+def require_one_dtype(**tensors: Tensor | None) -> None:
+    """Check that tensors have one dtype, because matrix products convert nothing.
+
+    Args:
+        tensors: each under its name, of any shape; the first says which dtype it is,
+            and None stands for a tensor that is left out.
+
+    Raises:
+        ValueError: if a tensor has another dtype than the first.
+
+    >>> import torch
+    >>> require_one_dtype(X=torch.zeros(2), W=torch.zeros(2).double(), bias=None)
+    Traceback (most recent call last):
+    ValueError: W has dtype torch.float64, but must have that of X, torch.float32
+    """
+    given = {name: X.dtype for name, X in tensors.items() if X is not None}
+    first = next(iter(given))
+    for name, dtype in given.items():
+        if dtype != given[first]:
+            raise ValueError(
+                f"{name} has dtype {dtype}, but must have that of {first}, "
+                f"{given[first]}"
+            )

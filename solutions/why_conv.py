@@ -8,7 +8,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.nn import functional as F
 
-from solutions.shapes import require_layout
+from solutions.shapes import require_layout, require_one_dtype
 
 
 def _require_channels(X: Tensor, V: Tensor, u: Tensor) -> None:
@@ -44,7 +44,7 @@ def conv_layer(
 
     Raises:
         ValueError: if an argument has another rank, the kernel is not square with an
-            odd side, or the channels do not match.
+            odd side, or the channels or dtypes do not match.
 
     Source: D2L section 6.1, the equation with channels.
 
@@ -62,6 +62,7 @@ def conv_layer(
             f"V has shape {tuple(V.shape)}, but its sides must be equal and odd"
         )
     _require_channels(X, V, u)
+    require_one_dtype(X=X, V=V, u=u)
     h, w = X.shape[:2]
     delta = V.shape[0] // 2
     padded = F.pad(X, (0, 0, delta, delta, delta, delta))
@@ -96,7 +97,7 @@ def conv_layer_1d(
 
     Raises:
         ValueError: if an argument has another rank, the number of taps is even and
-            the layer is not causal, or the channels do not match.
+            the layer is not causal, or the channels or dtypes do not match.
 
     Source: exercises 6.1.4 and 6.1.5.
 
@@ -116,6 +117,7 @@ def conv_layer_1d(
             f"V has {taps} taps, but must have an odd number, or be causal"
         )
     _require_channels(X, V, u)
+    require_one_dtype(X=X, V=V, u=u)
     past = taps - 1 if causal else taps // 2
     future = taps - 1 - past
     padded = F.pad(X, (0, 0, past, future))

@@ -345,8 +345,10 @@ LINE, SQUARE, BATCH = torch.zeros(3), torch.zeros(3, 3), torch.zeros(2, 4, 3, 3)
         (lambda: finite_difference_kernel(2, [0, 1]), "order 2 needs at least 3"),
         (lambda: finite_difference_kernel(1, [0, 1, 0.0]), "must be different"),
         (lambda: finite_difference_kernel(-1, [0]), "order is -1"),
+        (lambda: finite_difference_kernel(0, [math.inf]), "must be finite"),
         (lambda: directional_kernel((0, 0)), r"v is \(0, 0\), .* not zero"),
         (lambda: directional_kernel((1, math.inf)), r"v is \(1, inf\)"),
+        (lambda: directional_kernel((1, 0, 5)), r"v is \(1, 0, 5\), .* a pair"),
         (lambda: blur_kernel(4), "size is 4, but must be odd"),
         (lambda: blur_kernel(-1), "size is -1"),
         (

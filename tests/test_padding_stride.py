@@ -71,9 +71,9 @@ def test_receptive_field_of_no_layer_is_the_pixel_itself():
 
 
 @pytest.mark.bad_input
-@pytest.mark.parametrize("layer", [(0, 1), (3, 0), (3, 1, 1), (3, 1.5)])
+@pytest.mark.parametrize("layer", [(0, 1), (3, 0), (3, 1, 1), (3, 1.5), 3])
 def test_receptive_field_refuses(layer):
-    with pytest.raises(ValueError, match=r"layers\[1\] is .*each at least 1"):
+    with pytest.raises(ValueError, match=r"layers\[1\] is .*\(kernel_size, stride\)"):
         receptive_field([(3, 1), layer])
 
 
