@@ -1,5 +1,7 @@
 """Settings of all unit tests: shapes are checked against the signatures."""
 
+import os
+
 import jaxtyping
 import pytest
 import torch
@@ -20,6 +22,15 @@ def _no_shape_check_for_bad_input(request):
     jaxtyping.config.update("jaxtyping_disable", off)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(autouse=True)
+def _environment_as_it_was():
+    """Undo what a test does to the environment: the notebooks behind it inherit it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

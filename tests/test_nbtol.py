@@ -236,7 +236,7 @@ def test_dead_kernel_is_reported_at_once(pytester):
     save(pytester, [code("import os; os._exit(1)"), code("1")])
     result = run(pytester, "--nbval-cell-timeout", "120")
     result.assert_outcomes(failed=2)
-    assert result.duration < 30
+    assert result.duration < 110  # and not after the limit
     result.stdout.fnmatch_lines(
         ["*book.ipynb: cell 1 `import os; os._exit(1)`: the kernel died*"]
     )
@@ -319,6 +319,18 @@ def test_device_chooses_the_tolerance(pytester, monkeypatch, device, atol):
     assert [item.tolerance.atol for item in items] == [Decimal(atol)]
 
 
+def test_a_notebook_does_not_run_on_another_device_than_it_says(pytester, monkeypatch):
+    monkeypatch.delenv("D2L_DEVICE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    save(pytester, [code("1")])
+    changes = "import os\ndef test(): os.environ['D2L_DEVICE'] = 'cpu'\n"
+    (pytester.path / "test_a.py").write_text(changes)
+    result = run(pytester, "test_a.py", "book.ipynb")
+    result.assert_outcomes(passed=1, errors=1)
+    said = "*book.ipynb was collected for cuda, but would run on cpu*"
+    result.stdout.fnmatch_lines([said])
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -337,8 +349,8 @@ def test_device_chooses_the_tolerance(pytester, monkeypatch, device, atol):
         ({"svg_atol": 10.1, "why": "w"}, "svg_atol is 10.1, .* at most 10"),
         ({"atol": 0.01, "why": "w", "cuda": {"atol": 0.02}}, 'cuda has no "why"'),
         (
-            {"atol": 0.01, "why": "w", "cuda": {"svg_atol": 1, "why": "w"}},
-            "nbval.cuda is",
+            {"atol": 0.01, "why": "w", "cuda": {"svg_atol": 11, "why": "w"}},
+            "nbval.cuda.svg_atol is 11",
         ),
     ],
 )

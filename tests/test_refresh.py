@@ -168,12 +168,19 @@ def test_interruption_leaves_the_old_file(tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["book.ipynb"]
 
 
-def test_main_reports_and_stops(tmp_path, monkeypatch, capsys):
+def test_the_kernel_computes_on_the_cpu_and_nothing_else_does(tmp_path, monkeypatch):
     monkeypatch.setenv("D2L_DEVICE", "cuda")
+    path = save(tmp_path, [code("import os; os.environ['D2L_DEVICE']")])
+    refresh(path)
+    [cell] = nbformat.read(path, as_version=4).cells
+    assert cell.outputs[0].data == {"text/plain": "'cpu'"}
+    assert os.environ["D2L_DEVICE"] == "cuda"
+
+
+def test_main_reports_and_stops(tmp_path, monkeypatch, capsys):
     good, bad, last = (tmp_path / f"{name}.ipynb" for name in "abc")
 
     def fake(path):
-        assert os.environ["D2L_DEVICE"] == "cpu"
         if path == bad:
             raise CellFailedError("cell 1 `x`: NameError: x")
         return [] if path == good else ["cell 1 `y`: 1 -> 2"]

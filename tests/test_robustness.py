@@ -104,7 +104,7 @@ class Started:
         number, pid = getattr(signal, name), self.program.pid
         os.killpg(pid, number) if group else os.kill(pid, number)
         printed = self.program.communicate(timeout=120)
-        wait_until(lambda: not self.alive(), 20)
+        wait_until(lambda: not self.alive(), 120)
         return printed
 
 
@@ -422,6 +422,7 @@ def test_a_full_disk_during_a_study_keeps_the_results_before(
         yield Done(1, [], [large], 1.0)
 
     monkeypatch.setenv("D2L_DATA", str(tmp_path))
+    monkeypatch.setenv("D2L_DEVICE", "cpu")
     monkeypatch.setattr(study, "train_jobs", train_jobs)
     few = data.ImageSet(torch.zeros(3, 1, 28, 28), torch.arange(3), ())
     monkeypatch.setattr(study, "sets_of", lambda experiment: (few, few))

@@ -35,6 +35,7 @@ ones, and the kind of device that the notebooks were told to train on.
 import contextlib
 import copy
 import json
+import math
 import os
 import re
 import signal
@@ -113,7 +114,7 @@ def tolerance_of(metadata: Mapping[str, Any], device: str = "cpu") -> Tolerance:
     caps = {"atol": MAX_ATOL, "svg_atol": MAX_SVG_ATOL}
     found = _checked("nbval", entry, caps, ("cuda",))
     if "cuda" in entry:
-        cuda = _checked("nbval.cuda", entry["cuda"], {"atol": MAX_ATOL})
+        cuda = _checked("nbval.cuda", entry["cuda"], caps)
         found |= cuda if device == "cuda" else {}
     return Tolerance(**found)
 
@@ -145,7 +146,8 @@ def _checked(
 def _within(name: str, value: Any, cap: Decimal) -> Decimal:
     """Return a tolerance as a Decimal after checking its type and size."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= cap:
+    # As it is written: 0.05 as a binary fraction is a little more than that.
+    if not is_number or math.isnan(value) or not 0 < Decimal(str(value)) <= cap:
         raise ValueError(
             f"metadata {name} is {value!r}, but must be above 0 and at most {cap}"
         )
@@ -522,7 +524,7 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         # Here, because the lint imports this module and needs no torch.
         from solutions.reproducibility import choose_device
 
-        device = choose_device().type
+        self.device = device = choose_device().type
         found = list(super().collect())
         cells = self.nb.cells
         for number, fault in run_faults(cells):
@@ -550,7 +552,19 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         raise self.CollectError(f"{where} {fault}")
 
     def setup(self) -> None:
-        """Start the kernel, and from then on notice when it dies or hangs."""
+        """Start the kernel, and from then on notice when it dies or hangs.
+
+        Raises:
+            RuntimeError: if a test before has changed the device: then the kernel would
+                not compute where the tolerances, and the table, say that it does.
+        """
+        from solutions.reproducibility import choose_device
+
+        if (now := choose_device().type) != self.device:
+            raise RuntimeError(
+                f"{self.path.name} was collected for {self.device}, but would run on "
+                f"{now}: something has changed D2L_DEVICE"
+            )
         super().setup()
         self.kernel.get_message = watched(self.kernel)
         self.kernel.interrupt = partial(stop_hung, self.kernel, self.kernel.interrupt)

@@ -50,6 +50,8 @@ from tools.nbtol import (
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 IMAGES = (SVG, "image/png")
+# The stored numbers are those of the CPU, and a progress bar is no result.
+SETTINGS = {"D2L_DEVICE": "cpu", "TQDM_DISABLE": "1"}
 VERSIONS = {"PyTorch": "torch", "NumPy": "numpy", "matplotlib": "matplotlib"}
 NUMBER = re.compile(FLOAT.pattern + r"|(?<![\w.])[-+]?\d+(?![\w.])")
 
@@ -118,7 +120,8 @@ def _run(client: NotebookClient) -> None:
     """
     with asyncio.Runner(loop_factory=_Loop) as runner:
         loop = runner.get_loop()
-        task = loop.create_task(client.async_execute(stderr=subprocess.DEVNULL))
+        run = client.async_execute(stderr=subprocess.DEVNULL, env=os.environ | SETTINGS)
+        task = loop.create_task(run)
         try:
             loop.run_until_complete(task)
         except KeyboardInterrupt:
@@ -345,9 +348,6 @@ def write_atomically(path: Path, before: str, after: str) -> None:
 
 def main(names: Sequence[str]) -> int:
     """Refresh the notebooks named, or all, until one fails; return the exit status."""
-    # The stored numbers are those of the CPU, whatever else this machine has.
-    os.environ["D2L_DEVICE"] = "cpu"
-    os.environ["TQDM_DISABLE"] = "1"  # a progress bar is no result
     for path in [Path(name) for name in names] or sorted(CHAPTERS.glob("*.ipynb")):
         try:
             changes = refresh(path)
