@@ -347,7 +347,7 @@ def train_epoch(
     norm = torch.stack(norms).mean(dim=0)
     return (
         loss.mean(dim=1).tolist(),
-        hit.double().mean(dim=1).tolist(),
+        hit.cpu().double().mean(dim=1).tolist(),  # some devices have no float64
         [tuple(member) for member in norm.tolist()],
     )
 
@@ -379,4 +379,4 @@ def _accuracy(net: nn.Module, test_set: ImageSet, num_members: int) -> list[floa
     ):
         shared = X[:, None].expand(-1, num_members, -1, -1, -1)
         hits.append(_logits(net, shared).argmax(dim=2) == y)
-    return torch.cat(hits, dim=1).double().mean(dim=1).tolist()
+    return torch.cat(hits, dim=1).cpu().double().mean(dim=1).tolist()

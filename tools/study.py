@@ -13,7 +13,7 @@ from pathlib import Path
 from solutions.data import cache_root
 from solutions.experiments import EXPERIMENTS
 from solutions.files import NotWrittenError
-from solutions.reproducibility import choose_device
+from solutions.reproducibility import choose_device, make_deterministic
 from solutions.study import collect, file_of, run
 
 RESULTS = Path(__file__).parent.parent / "chapters" / "study.json"
@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parent.parent / "chapters" / "study.json"
 def main(*groups: str) -> int:
     """Run what is missing, collect all results; return the exit status."""
     folder = cache_root() / "study"
+    make_deterministic()
     try:
         run(
             {
