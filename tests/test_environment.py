@@ -1,5 +1,6 @@
 """What a newcomer reads when the machine will not do: one line, no traceback."""
 
+import ast
 import subprocess
 import sys
 from collections import namedtuple
@@ -107,6 +108,11 @@ def test_an_up_to_date_environment_is_left_alone(monkeypatch, tmp_path):
 
 
 def test_runs_before_anything_is_installed():
-    # -S: without site-packages; -I: without this folder. Only compiled, not run.
-    code = f"compile(open({str(Path(environment.__file__))!r}).read(), 'e', 'exec')"
+    # -S: without site-packages; -I: without this folder.
+    path = Path(environment.__file__)
+    code = f"import runpy; runpy.run_path({str(path)!r})"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
+
+
+def test_can_be_read_by_an_old_python_so_that_it_can_say_that_it_is_too_old():
+    ast.parse(Path(environment.__file__).read_text(), feature_version=(3, 7))
