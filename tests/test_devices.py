@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from solutions import training
 from solutions.data import ImageSet
@@ -36,9 +38,19 @@ def sets(random_set):
     return random_set(300), random_set(30)
 
 
+class NoFloat64(TorchDispatchMode):
+    """Apple's GPUs have no float64, so nothing on the device may have this type."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        made = operation(*args, **(kwargs or {}))
+        tensors = [X for X in tree_leaves(made) if isinstance(X, torch.Tensor)]
+        assert not any(X.is_meta and X.dtype == torch.float64 for X in tensors)
+        return made
+
+
 def where_it_stops(call):
     """Return the function and the line that read the first number."""
-    with pytest.raises(NotImplementedError, match="meta") as caught:
+    with pytest.raises(NotImplementedError, match="meta") as caught, NoFloat64():
         call()
     last = [e for e in caught.traceback if Path(e.path).name == "training.py"][-1]
     return last.name, str(last.statement).strip()
