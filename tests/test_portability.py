@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tools import distances, portability
-from tools.distances import ROOT, TABLES, stored, trained_cells
+from tools.distances import ROOT, TABLES, judged_alike, stored, trained_cells
 from tools.variants import PROOF, VARIABLE, VARIANTS, perturbed
 
 # What a tolerance may be where the runs were closer than a third of it: twenty test
@@ -32,8 +32,34 @@ def test_a_tolerance_follows_from_the_distances_that_were_measured(cell):
 
 
 @pytest.mark.parametrize("cell", each_trained_cell())
-def test_each_trained_cell_ran_with_changed_weights_and_elsewhere(cell):
+def test_each_trained_cell_ran_with_changed_weights_and_otherwise(cell):
     assert {"weights changed by one millionth"} < set(cell.distances)
+
+
+def test_a_tolerance_for_cuda_is_held_against_the_runs_on_a_gpu():
+    runs = {"here": {"device": "cpu"}, "a GPU": {"device": "cuda"}}
+    entry = {"atol": 0.002, "why": "a", "cuda": {"atol": 0.02, "why": "b"}}
+    cpu, cuda = judged_alike({"nbval": entry}, runs)
+    assert (cpu[0].atol, list(cpu[1])) == (Decimal("0.002"), ["here"])
+    assert (cuda[0].atol, list(cuda[1])) == (Decimal("0.02"), ["a GPU"])
+    del entry["cuda"]
+    [(_, both)] = judged_alike({"nbval": entry}, runs)
+    assert both == runs
+
+
+PROVED = {
+    "one thread": {"threads": "1"},
+    "two threads": {"threads": "2"},
+    "AVX2 instead of AVX-512": {"ATen": "AVX2", "oneDNN": "jit:avx2"},
+    "neither AVX-512 nor AVX2": {"ATen": "DEFAULT", "oneDNN": "jit:sse41"},
+    "without oneDNN": {"oneDNN": "not used"},
+    "contiguous instead of channels last": {"channels last": "False"},
+}
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_the_stored_runs_computed_as_they_say(name):
+    assert PROVED[name].items() <= stored()[name]["proof"].items()
 
 
 def test_all_variants_have_run_and_agree():
@@ -55,7 +81,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     trained = next(c for c in trained_cells({}) if c.what == "figure, points")
     notebook, cell = trained.name.split()
     found = {"notebook": notebook, "cell": cell, "compared": True, "passed": False}
-    found |= {"deviation": "0.02", "svg_deviation": "2.5"}
+    found |= {"deviation": "0.02", "svg_deviation": "2.5", "device": "cuda"}
     others = [found | {"notebook": "_build/student/6_6_lenet.ipynb"}]
     (tmp_path / "found.json").write_text(json.dumps([found, *others]))
     portability.add("a new machine", tmp_path / "found.json")
@@ -66,7 +92,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
         for line in (tmp_path / "runs.md").read_text().splitlines()
         if line.startswith("| a new machine")
     ]
-    assert [c.strip() for c in row.split("|")[2:-1]] == ["1", "0.02", "", "1 differ"]
+    assert [c.strip() for c in row.split("|")[3:-1]] == ["1", "0.02", "", "1 differ"]
 
 
 def test_a_variant_is_not_taken_for_another_machine(tmp_path):

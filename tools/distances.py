@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import nbformat
 from tabulate import tabulate
 
 from solutions.files import write_whole
-from tools.nbtol import SVG_ATOL, tolerance_of
+from tools.nbtol import SVG_ATOL, Tolerance, tolerance_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "chapters" / "portability.json"
@@ -32,19 +33,22 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             say, and not those of the day of the run.
 
     Returns:
-        How many were compared, the largest deviation of a plain number, that of the
-        numbers of each trained cell and of the coordinates of each trained figure, and
-        the cells that did not agree.
+        The day and the device, how many were compared, the largest deviation of a plain
+        number, that of the numbers of each trained cell and of the coordinates of each
+        trained figure, and the cells that did not agree.
     """
 
     def name(cell: Mapping[str, Any]) -> str:
         return f"{cell['notebook']} {cell['cell']}"
 
     trained = list(trained_cells({}))
+    [device] = {c["device"] for c in cells}
     numbers, figures = ({c.name for c in trained if c.what == what} for what in WHAT)
     compared = [c for c in cells if c["compared"]]
     measured = [c for c in compared if c["deviation"] is not None]
     return {
+        "on": datetime.now(UTC).date().isoformat(),
+        "device": device,
         "cells": len(compared),
         "plain": max(
             (float(c["deviation"]) for c in measured if name(c) not in numbers),
@@ -75,14 +79,15 @@ def runs_table(runs: Mapping[str, Any]) -> str:
     """Write the table of all runs, in Markdown.
 
     >>> one = {"cells": 9, "plain": 0.0, "trained": {"a b": 0.001}, "failed": []}
-    >>> print(runs_table({"a GPU": one}))
-    | run   | cells compared   | plain numbers   | trained numbers   | outputs   |
-    |-------|------------------|-----------------|-------------------|-----------|
-    | a GPU | 9                | 0               | 0.001             | agree     |
+    >>> print(runs_table({"a GPU": one | {"on": "2026-11-22"}}))
+    | run   | on         | cells   | plain numbers   | trained numbers   | outputs   |
+    |-------|------------|---------|-----------------|-------------------|-----------|
+    | a GPU | 2026-11-22 | 9       | 0               | 0.001             | agree     |
     """
     rows = [
         [
             name,
+            run["on"],
             run["cells"],
             f"{run['plain']:g}",
             f"{max(run['trained'].values()):g}" if run["trained"] else "",
@@ -90,7 +95,7 @@ def runs_table(runs: Mapping[str, Any]) -> str:
         ]
         for name, run in runs.items()
     ]
-    heads = ["run", "cells compared", "plain numbers", "trained numbers", "outputs"]
+    heads = ["run", "on", "cells", "plain numbers", "trained numbers", "outputs"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
@@ -134,6 +139,7 @@ class Trained:
         what: the coordinates of its figure, or its numbers; one of `WHAT`.
         tolerance: how far they may be from the stored ones.
         distances: how far they were, by the name of the run.
+        is_seen_on_gpu: whether one of these runs was on a GPU.
     """
 
     name: str
@@ -142,6 +148,7 @@ class Trained:
     what: str
     tolerance: Decimal
     distances: Mapping[str, Decimal]
+    is_seen_on_gpu: bool
 
 
 def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
@@ -152,16 +159,31 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
     """
     for path in sorted(ROOT.glob("chapters/*.ipynb")):
         for number, heading, cell in headed(nbformat.read(path, as_version=4).cells):
-            allowed = tolerance_of(cell.metadata)
             name = f"{path.relative_to(ROOT)} {cell.id}"
             section = path.name[:3].replace("_", ".")
             where = name, f"{section}, cell {number}", heading
-            if allowed.atol:
-                found = distances(runs, "trained", name)
-                yield Trained(*where, WHAT[0], allowed.atol, found)
-            if allowed.svg_atol != SVG_ATOL:
-                found = distances(runs, "drawn", name)
-                yield Trained(*where, WHAT[1], allowed.svg_atol, found)
+            for allowed, judged in judged_alike(cell.metadata, runs):
+                if allowed.atol:
+                    found = distances(judged, "trained", name)
+                    yield Trained(*where, WHAT[0], allowed.atol, *found)
+                if allowed.svg_atol != SVG_ATOL:
+                    found = distances(judged, "drawn", name)
+                    yield Trained(*where, WHAT[1], allowed.svg_atol, *found)
+
+
+def judged_alike(
+    metadata: Mapping[str, Any], runs: Mapping[str, Any]
+) -> Iterator[tuple[Tolerance, dict[str, Any]]]:
+    """Yield each tolerance of a cell, with the runs that it is for.
+
+    These are all runs, unless the cell has a tolerance of its own for CUDA.
+    """
+    on_gpu = {name: run for name, run in runs.items() if run["device"] == "cuda"}
+    if "cuda" not in metadata.get("nbval", {}):
+        yield tolerance_of(metadata), dict(runs)
+    else:
+        yield tolerance_of(metadata), {n: r for n, r in runs.items() if n not in on_gpu}
+        yield tolerance_of(metadata, "cuda"), on_gpu
 
 
 def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
@@ -174,32 +196,33 @@ def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
             heading = found[-1].partition(":")[0]
 
 
-def distances(runs: Mapping[str, Any], key: str, name: str) -> dict[str, Decimal]:
-    """Return how far one cell was off, in each run that measured it."""
-    return {
-        run: Decimal(str(found[key][name]))
-        for run, found in runs.items()
-        if name in found[key]
-    }
+def distances(
+    runs: Mapping[str, Any], key: str, name: str
+) -> tuple[dict[str, Decimal], bool]:
+    """Return how far one cell was off, by run, and whether a GPU was among them."""
+    found = {run: result for run, result in runs.items() if name in result[key]}
+    return (
+        {run: Decimal(str(result[key][name])) for run, result in found.items()},
+        any(result["device"] == "cuda" for result in found.values()),
+    )
 
 
 def tolerances_table(cells: Sequence[Trained]) -> str:
-    """Write each tolerance, and from which distance it follows.
+    """Write each tolerance, and the largest distance, from which it follows.
 
     >>> found = {"a GPU": Decimal("0.0012"), "one thread": Decimal(0)}
     >>> place = ("a.ipynb b", "6.6, cell 3", "Exercise", WHAT[0])
-    >>> print(tolerances_table([Trained(*place, Decimal("0.002"), found)]))
-    | cell        | exercise   | what    | runs   | largest   | of    | tolerance   |
-    |-------------|------------|---------|--------|-----------|-------|-------------|
-    | 6.6, cell 3 | Exercise   | numbers | 2      | 0.0012    | a GPU | 0.002       |
+    >>> print(tolerances_table([Trained(*place, Decimal("0.002"), found, True)]))
+    | cell        | exercise   | what    | runs   | GPU   | largest   | tolerance   |
+    |-------------|------------|---------|--------|-------|-----------|-------------|
+    | 6.6, cell 3 | Exercise   | numbers | 2      | yes   | 0.0012    | 0.002       |
     """
     rows = []
     for c in cells:
-        largest = max(c.distances.items(), key=lambda d: d[1], default=("", 0))
-        run, distance = largest if largest[1] else ("", 0)
-        measured = [len(c.distances), f"{float(distance):.3g}", run, c.tolerance]
-        rows.append([c.place, c.heading, c.what, *measured])
-    heads = ["cell", "exercise", "what", "runs", "largest", "of", "tolerance"]
+        largest = f"{float(max(c.distances.values(), default=0)):.3g}"
+        seen = [len(c.distances), "yes" if c.is_seen_on_gpu else "no"]
+        rows.append([c.place, c.heading, c.what, *seen, largest, c.tolerance])
+    heads = ["cell", "exercise", "what", "runs", "GPU", "largest", "tolerance"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 

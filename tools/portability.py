@@ -205,16 +205,24 @@ def matrix() -> None:
     work = [job for variant in VARIANTS for job in jobs(variant)]
     run_all(sorted(work, key=lambda job: job[1] != TRAINED), folder)
     others = {name: r for name, r in stored().items() if name not in VARIANTS}
-    store(collect(folder) | others)
+    own = collect(folder)
+    store(own | others)
     print(runs_table(stored()))
+    demand_agreement(own)
+
+
+def demand_agreement(runs: Mapping[str, Any]) -> None:
+    """Refuse runs of which an output differs.
+
+    Raises:
+        SystemExit: naming these runs.
+    """
+    if red := [name for name, run in runs.items() if run["failed"]]:
+        raise SystemExit(f"other outputs than the stored ones: {', '.join(red)}")
 
 
 def some() -> None:
-    """Run the shortest notebook under each variant.
-
-    Raises:
-        SystemExit: naming the runs whose outputs differ.
-    """
+    """Run the shortest notebook under each variant, and demand that outputs agree."""
     with tempfile.TemporaryDirectory() as scratch:
         run_all([(variant, SHORTEST) for variant in VARIANTS], Path(scratch))
         runs = {
@@ -223,8 +231,7 @@ def some() -> None:
             for path in [Path(scratch) / f"{label(variant, SHORTEST)}.json"]
         }
     print(runs_table(runs))
-    if red := [name for name, run in runs.items() if run["failed"]]:
-        raise SystemExit(f"other outputs than the stored ones: {', '.join(red)}")
+    demand_agreement(runs)
 
 
 def add(name: str, path: Path) -> None:
