@@ -77,6 +77,20 @@ def test_measuring_the_accuracy_stays_there_too(sets, monkeypatch, stacked):
     assert function == "_accuracy" and "tolist()" in line
 
 
+def test_nothing_is_float64_behind_the_first_number_either(sets, monkeypatch):
+    def zeros(X):
+        return [0.0] * len(X) if X.ndim == 1 else [zeros(row) for row in X]
+
+    def to_cpu(X):
+        return torch.zeros(X.shape, dtype=X.dtype)
+
+    monkeypatch.setattr(torch.Tensor, "tolist", zeros)
+    monkeypatch.setattr(torch.Tensor, "item", lambda X: 0.0)
+    monkeypatch.setattr(torch.Tensor, "cpu", to_cpu)
+    with NoFloat64():
+        training_of(PLAIN, sets, stacked=False)()
+
+
 @pytest.mark.parametrize("forgotten", ["images", "labels"])
 def test_what_is_forgotten_on_the_cpu_is_noticed(sets, monkeypatch, forgotten):
     def to(self, device):

@@ -33,9 +33,9 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             say, and not those of the day of the run.
 
     Returns:
-        The day and the device, how many were compared, the largest deviation of a plain
-        number, that of the numbers of each trained cell and of the coordinates of each
-        trained figure, and the cells that did not agree.
+        Today's date and the device, how many were compared, the largest deviation of a
+        plain number, that of the numbers of each trained cell and of the coordinates of
+        each trained figure, and the cells that did not agree.
     """
 
     def name(cell: Mapping[str, Any]) -> str:
@@ -80,9 +80,9 @@ def runs_table(runs: Mapping[str, Any]) -> str:
 
     >>> one = {"cells": 9, "plain": 0.0, "trained": {"a b": 0.001}, "failed": []}
     >>> print(runs_table({"a GPU": one | {"on": "2026-11-22"}}))
-    | run   | on         | cells   | plain numbers   | trained numbers   | outputs   |
-    |-------|------------|---------|-----------------|-------------------|-----------|
-    | a GPU | 2026-11-22 | 9       | 0               | 0.001             | agree     |
+    | run   | stored on   | cells   | plain numbers   | trained numbers   | outputs   |
+    |-------|-------------|---------|-----------------|-------------------|-----------|
+    | a GPU | 2026-11-22  | 9       | 0               | 0.001             | agree     |
     """
     rows = [
         [
@@ -95,7 +95,7 @@ def runs_table(runs: Mapping[str, Any]) -> str:
         ]
         for name, run in runs.items()
     ]
-    heads = ["run", "on", "cells", "plain numbers", "trained numbers", "outputs"]
+    heads = ["run", "stored on", "cells", "plain numbers", "trained numbers", "outputs"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
