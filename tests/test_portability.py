@@ -96,7 +96,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
         for line in (tmp_path / "runs.md").read_text().splitlines()
         if line.startswith("| a new machine")
     ]
-    assert [c.strip() for c in row.split("|")[3:-1]] == ["1", "0.02", "", "1 differ"]
+    assert [c.strip() for c in row.split("|")[2:-1]] == ["1", "0.02", "", "1 differ"]
 
 
 def test_a_variant_is_not_taken_for_another_machine(tmp_path):

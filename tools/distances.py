@@ -79,15 +79,14 @@ def runs_table(runs: Mapping[str, Any]) -> str:
     """Write the table of all runs, in Markdown.
 
     >>> one = {"cells": 9, "plain": 0.0, "trained": {"a b": 0.001}, "failed": []}
-    >>> print(runs_table({"a GPU": one | {"on": "2026-11-22"}}))
-    | run   | stored on   | cells   | plain numbers   | trained numbers   | outputs   |
-    |-------|-------------|---------|-----------------|-------------------|-----------|
-    | a GPU | 2026-11-22  | 9       | 0               | 0.001             | agree     |
+    >>> print(runs_table({"a GPU": one}))
+    | run   | cells compared   | plain numbers   | trained numbers   | outputs   |
+    |-------|------------------|-----------------|-------------------|-----------|
+    | a GPU | 9                | 0               | 0.001             | agree     |
     """
     rows = [
         [
             name,
-            run["on"],
             run["cells"],
             f"{run['plain']:g}",
             f"{max(run['trained'].values()):g}" if run["trained"] else "",
@@ -95,7 +94,7 @@ def runs_table(runs: Mapping[str, Any]) -> str:
         ]
         for name, run in runs.items()
     ]
-    heads = ["run", "stored on", "cells", "plain numbers", "trained numbers", "outputs"]
+    heads = ["run", "cells compared", "plain numbers", "trained numbers", "outputs"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
