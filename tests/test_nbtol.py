@@ -360,6 +360,13 @@ def test_refuses_metadata(entry, message):
             tolerance_of({"nbval": entry}, device)
 
 
+def test_the_largest_tolerances_are_allowed_themselves():
+    entry = {"atol": 0.05, "svg_atol": 10, "why": "w"}
+    for device in ("cpu", "cuda"):
+        found = tolerance_of({"nbval": entry | {"cuda": entry}}, device)
+        assert (found.atol, found.svg_atol) == (Decimal("0.05"), 10)
+
+
 def test_reads_metadata():
     assert tolerance_of({"tags": ["x"]}) == Tolerance(Decimal(0), Decimal("0.02"))
     assert tolerance_of(DRAWN) == Tolerance(Decimal(0), Decimal(2))
