@@ -128,10 +128,18 @@ def edits(node: ast.AST, function: str = "module") -> Iterator[Edit]:
 
 
 def is_skipped(node: ast.AST) -> bool:
-    """Say whether a node is an error, an import, a type's name, or ``__main__``."""
+    """Say whether a node is an error, an import, a type's name, or ``__main__``.
+
+    A check of arguments, which asks for shapes and types alone, is not changed either.
+    """
+    is_check = (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and "require" in ast.unparse(node.value.func)
+    )
     is_alias = isinstance(node, ast.AnnAssign) and "TypeAlias" in ast.dump(node)
     is_main = isinstance(node, ast.If) and "__main__" in ast.dump(node.test)
-    return isinstance(node, SKIPPED) or is_alias or is_main
+    return isinstance(node, SKIPPED) or is_check or is_alias or is_main
 
 
 def changes(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, ast.expr]]:
@@ -184,7 +192,7 @@ def changes(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 def named(name: str, node: ast.expr, parent: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """Yield the mistakes with a kernel, a stride, a padding or a bias, by its name."""
     called = ast.unparse(parent.func) if isinstance(parent, ast.Call) else ""
-    if isinstance(parent, ast.Attribute) or called == "len" or "require" in called:
+    if isinstance(parent, ast.Attribute) or called == "len":
         return  # a shape is asked for; so it is after a dot, most often
     if name in KERNELS:
         flip = ast.Attribute(node, "flip", ast.Load())
