@@ -15,7 +15,7 @@ def test_a_chapter_can_be_downloaded_and_says_with_what_it_was_checked(open_page
     page = open_page(name)
     page.locator(".dropdown-download-buttons > button").click()
     link = page.locator("a.btn-download-source-button")
-    assert link.is_visible()
+    link.wait_for()
     offered = SITE / "chapters" / link.get_attribute("href")
     stored = (CHAPTERS / f"{(SITE / name).stem}.ipynb").read_bytes()
     assert offered.resolve().read_bytes() == stored
@@ -44,4 +44,4 @@ def test_previous_and_next_lead_through_all_pages(open_page):
 def test_a_word_leads_to_the_glossary_and_the_glossary_has_it(open_page):
     page = open_page("chapters/6_3_padding-and-strides.html")
     page.locator("a[href='glossary.html#term-stride']").click()
-    assert page.locator("dt#term-stride").is_visible()
+    page.locator("dt#term-stride").wait_for()  # until it is there and visible
