@@ -104,7 +104,7 @@ class Started:
         number, pid = getattr(signal, name), self.program.pid
         os.killpg(pid, number) if group else os.kill(pid, number)
         printed = self.program.communicate(timeout=120)
-        wait_until(lambda: not self.alive(), 120)
+        wait_until(lambda: not self.alive(), 20)
         return printed
 
 
