@@ -51,13 +51,20 @@ def keep_used_icons(app: Sphinx, exception: Exception | None) -> None:
         return
     out = Path(app.outdir)
     pages = [*out.rglob("*.html"), *out.glob("_static/scripts/*theme.js")]
-    used = {name for page in pages for name in ICON_NAME.findall(page.read_text())}
+    used = {
+        name
+        for page in pages
+        for name in ICON_NAME.findall(page.read_text(encoding="utf-8"))
+    }
     sheet = out / "_static" / "styles" / "pydata-sphinx-theme.css"
     css = ICON_RULE.sub(
         lambda rule: rule[0] if used & {*ICON_NAME.findall(rule[1])} else "",
-        sheet.read_text(),
+        sheet.read_text(encoding="utf-8"),
     )
-    sheets = [css, *(path.read_text() for path in out.glob("_static/*.css"))]
+    sheets = [
+        css,
+        *(path.read_text(encoding="utf-8") for path in out.glob("_static/*.css")),
+    ]
     codes = {int(code, 16) for text in sheets for code in ICON_CODE.findall(text)}
     font = TTFont(out / "_static/vendor/fontawesome/webfonts/fa-solid-900.ttf")
     subsetter = Subsetter()
@@ -65,7 +72,9 @@ def keep_used_icons(app: Sphinx, exception: Exception | None) -> None:
     subsetter.subset(font)
     font.flavor = "woff"
     font.save(out / "_static/vendor/fontawesome/webfonts/fa-solid-900.woff")
-    sheet.write_text(ICON_FONT.sub(r'url(\1woff) format("woff")', css))
+    sheet.write_text(
+        ICON_FONT.sub(r'url(\1woff) format("woff")', css), encoding="utf-8"
+    )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

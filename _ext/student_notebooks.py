@@ -83,11 +83,11 @@ def deliver(app: Sphinx, exception: Exception | None) -> None:
     folder = Path(app.outdir) / FOLDER
     chapters = [c for page in app.env.found_docs if (c := chapter_of(app, page))]
     made_from, now = folder / "made-from", fingerprint(app, chapters)
-    if made_from.exists() and made_from.read_text() == now:
+    if made_from.exists() and made_from.read_text(encoding="utf-8") == now:
         return
     command = [sys.executable, "-m", "tools.student", str(folder)]
     subprocess.run(command, cwd=app.srcdir, check=True)
-    made_from.write_text(now)
+    made_from.write_text(now, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

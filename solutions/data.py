@@ -289,7 +289,12 @@ def _from_npm(scratch: Path) -> None:
 def _run(*command: str, folder: Path) -> None:
     """Run a program in a folder; raise OSError with what it says if it fails."""
     done = subprocess.run(
-        command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     if done.returncode != 0:
         raise OSError(done.stderr.strip() or f"exit status {done.returncode}")

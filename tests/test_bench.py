@@ -27,7 +27,7 @@ def few_images(monkeypatch):
 
 def test_page_has_every_variant_and_setting(few_images, tmp_path):
     bench.write_page(tmp_path, rounds=1)
-    page = (tmp_path / "benchmark.md").read_text()
+    page = (tmp_path / "benchmark.md").read_text(encoding="utf-8")
     for name in (bench.AS_SHIPPED, bench.NO_WORKERS, bench.ALONE, bench.TOGETHER):
         assert f"| {name} " in page
     assert f"| {bench.AS_SHIPPED} " in page and "| 2.00 " in page and "1234 MB" in page
@@ -36,7 +36,7 @@ def test_page_has_every_variant_and_setting(few_images, tmp_path):
     assert "1024 × 1024" in page
     [row] = [line for line in page.splitlines() if line.startswith("| 16 ")]
     assert row.split() == ["|", "16", "|", "4.0", "|", "2.0", "|"]
-    assert (tmp_path / "benchmark.svg").read_text().startswith("<?xml")
+    assert (tmp_path / "benchmark.svg").read_text(encoding="utf-8").startswith("<?xml")
 
 
 def test_speeds_are_relative_to_d2l_as_shipped():

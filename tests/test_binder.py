@@ -15,7 +15,9 @@ def test_binder_installs_what_the_lock_pins(tmp_path):
         script.write_text(
             "#!/bin/bash\n"
             f'echo {name} "$@" >> {called}\n'
-            f'[[ {name} == python ]] || cp "$4" {pins}\n'  # the file of the constraints
+            # the fourth argument is the file of the constraints
+            f'[[ {name} == python ]] || cp "$4" {pins}\n',
+            encoding="utf-8",
         )
         script.chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
@@ -25,14 +27,14 @@ def test_binder_installs_what_the_lock_pins(tmp_path):
         cwd=ROOT,
         env={"PATH": path, "TMPDIR": str(tmp_path)},
     )
-    torch, rest, data = called.read_text().splitlines()
+    torch, rest, data = called.read_text(encoding="utf-8").splitlines()
     assert "whl/cpu torch torchvision" in torch
     assert "--editable ." in rest
     assert data == "python -m solutions.data"
-    lock = (ROOT / "requirements.lock").read_text()
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = re.findall(r"^[^\s#].*?==[^\\\n]+", lock, re.MULTILINE)
-    found = [line.strip() for line in pins.read_text().splitlines()]
+    found = [line.strip() for line in pins.read_text(encoding="utf-8").splitlines()]
     assert found == [line.strip() for line in locked]
     assert any(pin.startswith("torch==") for pin in locked)
-    runtime = (ROOT / ".binder" / "runtime.txt").read_text()
+    runtime = (ROOT / ".binder" / "runtime.txt").read_text(encoding="utf-8")
     assert runtime == "python-3.11\n"

@@ -283,7 +283,9 @@ def test_a_function_of_a_module_is_sent_as_it_is_now(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     source = "def f(n, k, p, s):\n    return (n + 2 * p - k) // s + {}\n"
     for constant, verdict in (("0", False), ("1", True)):
-        (tmp_path / "my_positions.py").write_text(source.format(constant))
+        (tmp_path / "my_positions.py").write_text(
+            source.format(constant), encoding="utf-8"
+        )
         sys.modules.pop("my_positions", None)
         import my_positions
 
@@ -447,7 +449,8 @@ def answers(tmp_path):
         "K = torch.tensor([1, 0, 1])\n"
         "def positions(n, k, p, s):\n    return (n + 2 * p - k) // s + 1\n"
         "def wrong(n, k, p, s):\n    return (n + p - k) // s + 1\n"
-        "def stub(n, k, p, s):\n    ...\n"
+        "def stub(n, k, p, s):\n    ...\n",
+        encoding="utf-8",
     )
     return path
 
@@ -498,7 +501,7 @@ def test_a_file_that_fails_or_hangs_is_an_answer_that_is_not_right(tmp_path, cap
         ("hangs", "while True: pass", "takes longer than 2 s"),
     ):
         path = tmp_path / f"{name}.py"
-        path.write_text(source)
+        path.write_text(source, encoding="utf-8")
         arguments = ["--time-limit", "2", "6.3.1", f"{path}:f"]
         try:
             assert main(arguments) == 1
@@ -509,7 +512,9 @@ def test_a_file_that_fails_or_hangs_is_an_answer_that_is_not_right(tmp_path, cap
 
 def test_command_line_as_a_program(answers):
     command = [sys.executable, "-m", "solutions.check"]
-    shown = subprocess.run([*command, "--help"], capture_output=True, text=True)
+    shown = subprocess.run(
+        [*command, "--help"], capture_output=True, text=True, encoding="utf-8"
+    )
     assert shown.returncode == 0
     assert "exit status" in shown.stdout
     done = subprocess.run(
@@ -517,6 +522,7 @@ def test_command_line_as_a_program(answers):
         capture_output=True,
         text=True,
         cwd=answers.parent,
+        encoding="utf-8",
     )
     assert done.returncode == 1
     assert done.stderr == ""

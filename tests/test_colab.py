@@ -70,7 +70,7 @@ def test_the_cell_keeps_the_form_of_a_notebook(tmp_path, path):
 
 def test_a_file_is_written_only_if_it_changes(tmp_path):
     path = tmp_path / "a.ipynb"
-    path.write_text(nbformat.writes(notebook()) + "\n")
+    path.write_text(nbformat.writes(notebook()) + "\n", encoding="utf-8")
     assert update(path, "x = 1")
     assert not update(path, "x = 1")
     assert update(path, None)
@@ -81,7 +81,9 @@ def test_outside_colab_the_cell_does_nothing(url):
     source = setup_for({"repository": {"url": url, "branch": "main"}})
     assert max(map(len, source.splitlines())) <= 88
     run = [sys.executable, "-c", source]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        run, capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     assert done.stdout == done.stderr == ""
 
 

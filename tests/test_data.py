@@ -270,7 +270,7 @@ def test_what_a_killed_process_left_is_not_used(sources, raw):
 
 
 def test_cache_that_is_a_file(sources, tmp_path):
-    (tmp_path / "cache").write_text("a file, not a folder")
+    (tmp_path / "cache").write_text("a file, not a folder", encoding="utf-8")
     sources["fake"] = partial(write, FILES)
     with pytest.raises(data.DataError, match=r"cannot use .* Not a dir.* set D2L_DATA"):
         data.fetch("Tiny")
@@ -322,7 +322,7 @@ def test_two_processes_at_once_fetch_once(sources, raw, tmp_path):
     calls = tmp_path / "calls"
 
     def slow(folder):
-        with calls.open("a") as log:
+        with calls.open("a", encoding="utf-8") as log:
             log.write("called\n")
         time.sleep(0.3)
         write(GZIPPED, folder)
@@ -341,7 +341,7 @@ def test_two_processes_at_once_fetch_once(sources, raw, tmp_path):
         worker.join(timeout=30)
         assert worker.exitcode == 0
     assert sorted(answers.get() for _ in workers) == [("cache", 7), ("slow", 7)]
-    assert calls.read_text() == "called\n"
+    assert calls.read_text(encoding="utf-8") == "called\n"
     assert in_cache(raw) == FILES
 
 
@@ -439,7 +439,7 @@ def program(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
 
     def install(name, script):
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         (folder / name).chmod(0o755)
 
     return install
@@ -497,12 +497,13 @@ def test_command_says_where_the_files_lie(sources, raw, capsys):
 
 
 def test_command_fails_with_one_line(tmp_path):
-    (tmp_path / "cache").write_text("a file, not a folder")
+    (tmp_path / "cache").write_text("a file, not a folder", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "solutions.data"],
         env=os.environ | {"D2L_DATA": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("FashionMNIST: cannot use the cache folder")

@@ -124,7 +124,7 @@ def no_gpu(monkeypatch):
 def test_an_absent_device_is_refused_before_a_notebook_runs(
     pytester, monkeypatch, no_gpu, asked
 ):
-    pytester.path.joinpath("book.ipynb").write_text("never read")
+    pytester.path.joinpath("book.ipynb").write_text("never read", encoding="utf-8")
     monkeypatch.setenv("D2L_DEVICE", asked)
     result = pytester.runpytest_inprocess("--nbval", "-p", "tools.nbtol")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -138,7 +138,7 @@ def test_an_absent_device_is_refused_before_a_notebook_runs(
 def test_make_passes_the_device_and_the_limit_on(tmp_path):
     # In the place of Python a program that prints what it is given.
     tell = tmp_path / "tell"
-    tell.write_text('#!/bin/sh\necho "$D2L_DEVICE $CELL_LIMIT $*"\n')
+    tell.write_text('#!/bin/sh\necho "$D2L_DEVICE $CELL_LIMIT $*"\n', encoding="utf-8")
     tell.chmod(0o755)
     programs = [f"RUN={tell}", "PYTHON=true"]
     settings = ["D2L_DEVICE=cuda", "CELL_LIMIT=77"]
@@ -149,6 +149,7 @@ def test_make_passes_the_device_and_the_limit_on(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        encoding="utf-8",
     )
     *_, last = done.stdout.splitlines()
     assert last.startswith("cuda 77 -m pytest ") and "--nbval" in last

@@ -61,7 +61,9 @@ def test_installs_the_lock_of_this_python(monkeypatch, tmp_path, version, lock):
     environment.main()
     path = str(environment.ROOT / lock)
     assert calls[0] == ("--no-deps", "--require-hashes", "-r", path)
-    assert (tmp_path / "installed").read_text() == environment.fingerprint()
+    assert (tmp_path / "installed").read_text(
+        encoding="utf-8"
+    ) == environment.fingerprint()
 
 
 def test_each_lock_has_its_own_fingerprint(monkeypatch):
@@ -90,7 +92,10 @@ def test_says_why_pip_failed(log, reason):
 def test_a_failing_pip_is_one_line(monkeypatch, tmp_path):
     python = tmp_path / "bin" / "python"
     python.parent.mkdir()
-    python.write_text("#!/bin/sh\necho Temporary failure in name resolution; exit 1\n")
+    python.write_text(
+        "#!/bin/sh\necho Temporary failure in name resolution; exit 1\n",
+        encoding="utf-8",
+    )
     python.chmod(0o755)
     monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment, "LOG", tmp_path / "log")
@@ -102,7 +107,7 @@ def test_a_failing_pip_is_one_line(monkeypatch, tmp_path):
 
 def test_an_up_to_date_environment_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "VENV", tmp_path)
-    (tmp_path / "installed").write_text(environment.fingerprint())
+    (tmp_path / "installed").write_text(environment.fingerprint(), encoding="utf-8")
     monkeypatch.setattr(environment.subprocess, "run", pytest.fail)
     environment.main()
 
@@ -115,4 +120,6 @@ def test_runs_before_anything_is_installed():
 
 
 def test_can_be_read_by_an_old_python_so_that_it_can_say_that_it_is_too_old():
-    ast.parse(Path(environment.__file__).read_text(), feature_version=(3, 7))
+    ast.parse(
+        Path(environment.__file__).read_text(encoding="utf-8"), feature_version=(3, 7)
+    )

@@ -9,7 +9,7 @@ import pytest
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
 LINK = re.compile(r"\]\(glossary\.md#(term-[\w-]+)\)")
-WORDS = (CHAPTERS / "glossary.md").read_text().split(":::{glossary}")[1]
+WORDS = (CHAPTERS / "glossary.md").read_text(encoding="utf-8").split(":::{glossary}")[1]
 
 
 def text_of(path):

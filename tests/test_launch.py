@@ -12,7 +12,7 @@ import yaml
 from tools.colab import CELL, setup_for, with_setup
 
 ROOT = Path(__file__).parent.parent
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CONFIGURATION = """\
 import sys
 sys.path.insert(0, {root!r})
@@ -36,16 +36,21 @@ def page(folder, url):
         "repository_branch": "dev",
     }
     text = CONFIGURATION.format(root=str(ROOT), options=options)
-    (folder / "conf.py").write_text(text)
+    (folder / "conf.py").write_text(text, encoding="utf-8")
     notebook = v4.new_notebook(cells=[v4.new_markdown_cell("# A notebook")])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(with_setup(notebook, setup_for(repository)), folder / "a.ipynb")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", ".", "out"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
-    return (folder / "out" / "a.html").read_text()
+    return (folder / "out" / "a.html").read_text(encoding="utf-8")
 
 
 def links(html):

@@ -70,7 +70,9 @@ def kinds(verdicts, *, survived):
 def test_draws_the_same_mutants_each_time():
     environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", DIGESTS]
-    other = subprocess.run(command, capture_output=True, text=True, env=environment)
+    other = subprocess.run(
+        command, capture_output=True, text=True, env=environment, encoding="utf-8"
+    )
     assert other.stdout.strip() == digest(all_mutants()), other.stderr
 
 
@@ -197,11 +199,11 @@ def test_a_mutant_ends_with_the_command_that_tries_it(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = subprocess.Popen([sys.executable, script], env=environment)
     try:
-        wait_until(lambda: file.exists() and file.read_text())
+        wait_until(lambda: file.exists() and file.read_text(encoding="utf-8"))
     finally:
         command.kill()
         command.wait()
-    wait_until(lambda: not is_running(int(file.read_text())))
+    wait_until(lambda: not is_running(int(file.read_text(encoding="utf-8"))))
 
 
 def wait_until(is_so):

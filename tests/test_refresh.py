@@ -125,7 +125,10 @@ def test_record_of_the_check_changes_with_outputs_and_versions_only(
     assert second["machine"] == "another CPU, elsewhere"
     assert second["versions"] == {"Python": "3.99"}
 
-    path.write_text(path.read_text().replace("sys.version_info.major", "1 + 1"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("sys.version_info.major", "1 + 1"),
+        encoding="utf-8",
+    )
     monkeypatch.setattr(tool, "machine", lambda: "a third CPU")
     refresh(path)
     assert checked()["machine"] == "a third CPU"

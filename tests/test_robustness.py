@@ -139,6 +139,7 @@ def start(tmp_path):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
         every.append(Started(folder, mark, program))
         return every[-1]
@@ -152,7 +153,7 @@ def start(tmp_path):
 
 def gone(pid_file):
     """Say whether the process has ended whose id is in a file."""
-    return not psutil.pid_exists(int(pid_file.read_text()))
+    return not psutil.pid_exists(int(pid_file.read_text(encoding="utf-8")))
 
 
 # A cell hangs, or its kernel dies
@@ -314,7 +315,7 @@ def test_the_next_refresh_takes_away_what_a_killed_one_left(tmp_path, monkeypatc
     path = save(tmp_path / "book.ipynb", PRINT)
     monkeypatch.setattr(tool, "execute", lambda notebook, folder: deepcopy(notebook))
     for _ in ("a notebook that changes", "one that does not"):
-        partial_of(path).write_text("half")
+        partial_of(path).write_text("half", encoding="utf-8")
         tool.refresh(path)
         assert list(tmp_path.iterdir()) == [path]
 
@@ -379,16 +380,18 @@ def room_for(num_bytes):
 def test_a_full_disk_leaves_a_file_as_it_was(tmp_path, is_new):
     path = tmp_path / "results.json"
     if not is_new:
-        path.write_text("old")
+        path.write_text("old", encoding="utf-8")
     with room_for(100), pytest.raises(NotWrittenError) as caught:
         write_whole(path, "n" * 101)
     assert str(caught.value) == (
         f"{path} cannot be written (File too large); it is left as it was"
     )
-    assert [p.read_text() for p in tmp_path.iterdir()] == ([] if is_new else ["old"])
+    assert [p.read_text(encoding="utf-8") for p in tmp_path.iterdir()] == (
+        [] if is_new else ["old"]
+    )
     with room_for(100):
         write_whole(path, "n" * 100)
-    assert path.read_text() == "n" * 100
+    assert path.read_text(encoding="utf-8") == "n" * 100
 
 
 def test_a_full_disk_during_refresh(tmp_path, monkeypatch, capsys):
@@ -437,7 +440,9 @@ def test_a_full_disk_during_a_study_keeps_the_results_before(
     )
     [kept] = (tmp_path / "study").iterdir()
     assert kept.name == f"{study.label(experiments['a'])}.json"
-    assert json.loads(kept.read_text())["histories"][0]["train_loss"] == [0.1]
+    assert json.loads(kept.read_text(encoding="utf-8"))["histories"][0][
+        "train_loss"
+    ] == [0.1]
     assert not (tmp_path / "study.json").exists()
 
 

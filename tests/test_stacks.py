@@ -14,7 +14,9 @@ from tools.environment import LOCKS
 
 ROOT = Path(__file__).parent.parent
 SUPPORTED = [f"{major}.{minor}" for major, minor in LOCKS]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
 
 
 def test_pyproject_names_the_supported_pythons():
@@ -43,11 +45,11 @@ def test_the_texts_name_the_supported_pythons():
     *others, last = SUPPORTED
     named = f"Python {', '.join(others)} or {last}"
     for path in ("README.md", "tools/environment.py", "tools/student.py"):
-        assert named in (ROOT / path).read_text(), path
+        assert named in (ROOT / path).read_text(encoding="utf-8"), path
 
 
 def test_make_finds_the_supported_pythons():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     searched = re.search(r"for p in (.*) python3 python;", makefile)[1].split()
     assert searched[0] == "python3.11"  # whose versions stored the outputs
     assert sorted(searched) == [f"python{version}" for version in SUPPORTED]
@@ -59,7 +61,7 @@ def test_make_finds_the_supported_pythons():
 
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_each_lock_has_what_is_required(version):
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     required = [Requirement(text) for line in lines if (text := line.split("#")[0])]
     here = {"python_version": version, "python_full_version": f"{version}.5"}
     wanted = {
@@ -69,13 +71,15 @@ def test_each_lock_has_what_is_required(version):
     }
     assert all(pin.count("==") == 1 for pin in wanted)
     major, minor = map(int, version.split("."))
-    locked = re.findall(r"^([\w.-]+==[\w.]+)", LOCKS[major, minor].read_text(), re.M)
+    locked = re.findall(
+        r"^([\w.-]+==[\w.]+)", LOCKS[major, minor].read_text(encoding="utf-8"), re.M
+    )
     assert wanted <= set(locked)
 
 
 def test_every_locked_package_has_a_hash():
     for lock in set(LOCKS.values()):
-        entries = re.split(r"\n(?=\w)", lock.read_text())
+        entries = re.split(r"\n(?=\w)", lock.read_text(encoding="utf-8"))
         assert len(entries) > 100
         assert all("--hash=sha256:" in entry for entry in entries), lock.name
 
@@ -83,7 +87,9 @@ def test_every_locked_package_has_a_hash():
 @pytest.mark.parametrize("name", ["numpy", "pandas", "scipy", "requests", "matplotlib"])
 def test_the_current_stack_has_newer_versions_than_d2l_asks_for(name):
     def version(lock):
-        found = re.search(rf"^{name}==([\d.]+)", lock.read_text(), re.M)[1]
+        found = re.search(
+            rf"^{name}==([\d.]+)", lock.read_text(encoding="utf-8"), re.M
+        )[1]
         return [int(part) for part in found.split(".")]
 
     assert version(LOCKS[3, 13]) > version(LOCKS[3, 11])

@@ -32,15 +32,22 @@ def output(**data):
 def build(folder, page, cells):
     """Build a page of results beside a notebook; return the status, log and page."""
     (folder / "chapters").mkdir()
-    (folder / "conf.py").write_text(CONFIGURATION)
-    (folder / "chapters" / "results.md").write_text(f"# Results\n\n{page}\n")
+    (folder / "conf.py").write_text(CONFIGURATION, encoding="utf-8")
+    (folder / "chapters" / "results.md").write_text(
+        f"# Results\n\n{page}\n", encoding="utf-8"
+    )
     nbformat.write(v4.new_notebook(cells=cells), folder / "chapters" / "a.ipynb")
     command = [sys.executable, "-m", "sphinx", "-W", "-q", "-b", "text", ".", "out"]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        encoding="utf-8",
     )
     written = folder / "out" / "chapters" / "results.txt"
-    return done, written.read_text() if written.exists() else ""
+    return done, written.read_text(encoding="utf-8") if written.exists() else ""
 
 
 def result(name, *outputs):
@@ -78,14 +85,16 @@ def test_the_build_fails_without_the_result(tmp_path, cells, message):
 
 def test_the_page_shows_every_cell_that_is_tagged():
     shown = re.findall(
-        r"^:::\{result\} (\S+)$", (CHAPTERS / "results.md").read_text(), re.M
+        r"^:::\{result\} (\S+)$",
+        (CHAPTERS / "results.md").read_text(encoding="utf-8"),
+        re.M,
     )
     assert sorted(shown) == sorted(name for name, *_ in results(CHAPTERS))
 
 
 def test_the_page_itself_has_no_number():
     """A number there would be a copy of a stored output."""
-    text = re.sub(r":::.*", "", (CHAPTERS / "results.md").read_text())
+    text = re.sub(r":::.*", "", (CHAPTERS / "results.md").read_text(encoding="utf-8"))
     assert not re.search(r"\d", text)
 
 

@@ -248,7 +248,9 @@ for net, same in zip(*nets, strict=True):
 def test_compilation_is_asked_for_and_changes_nothing():
     # In a process of its own: the compiler cannot read the shape checks of the tests.
     command = [sys.executable, "-W", "ignore", "-c", COMPILED_AGAINST_PLAIN]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, encoding="utf-8"
+    )
     assert (done.returncode, done.stdout) == (0, "compiled\n"), done.stderr
 
 

@@ -11,7 +11,7 @@ from tools.environment import LOCKS
 ROOT = Path(__file__).parent.parent
 SUPPORTED = [f"{major}.{minor}" for major, minor in LOCKS]
 WORKFLOWS = {
-    path.stem: yaml.safe_load(path.read_text())
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 }
 JOBS = [
@@ -40,7 +40,7 @@ def test_all_workflows_are_there():
 
 @pytest.mark.parametrize(("workflow", "job"), JOBS)
 def test_a_job_calls_make_targets_that_exist(workflow, job):
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z-]+):(?!=)", makefile, re.M))
     called = set(re.findall(r"\bmake ([a-z-]+)", commands(job)))
     assert called <= targets
@@ -62,7 +62,7 @@ def test_a_job_may_only_read_and_must_end(workflow, job):
 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_actions_are_pinned_by_their_commit(name):
-    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
+    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
     uses = re.findall(r"uses: (.*)", text)
     assert uses
     for use in uses:
@@ -70,7 +70,10 @@ def test_actions_are_pinned_by_their_commit(name):
 
 
 def test_one_action_has_one_version():
-    texts = [p.read_text() for p in (ROOT / ".github" / "workflows").glob("*.yml")]
+    texts = [
+        p.read_text(encoding="utf-8")
+        for p in (ROOT / ".github" / "workflows").glob("*.yml")
+    ]
     pins = set(re.findall(r"uses: (.*)", "\n".join(texts)))
     assert len({pin.split("@")[0] for pin in pins}) == len(pins)
 
@@ -99,7 +102,7 @@ def test_the_canary_flies_on_the_newest_python():
     assert job["env"]["PYTHON"] == f"python{SUPPORTED[-1]}"
     (step,) = used(job, "actions/setup-python")
     assert step["with"]["python-version"] == SUPPORTED[-1]
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = makefile.split("\nnewest:")[1].split("\n\n")[0]
     assert f"--python-version {SUPPORTED[-1]}" in recipe
     assert "--output-file requirements-current.lock" in recipe

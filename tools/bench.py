@@ -248,7 +248,9 @@ train_seeds(Recipe(LeNetSpec(), lr=0.9, num_epochs=1), range({num_seeds}), *sets
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        command, capture_output=True, check=True, text=True, encoding="utf-8"
+    )
     peak = int(done.stdout) * 1024 / 1e6
     if peak > MEMORY_LIMIT:
         raise RuntimeError(

@@ -36,7 +36,7 @@ REASONS = {
 
 def fingerprint() -> str:
     """Return a hash of everything that decides what is installed."""
-    lock = LOCKS[sys.version_info[:2]].read_text()
+    lock = LOCKS[sys.version_info[:2]].read_text(encoding="utf-8")
     return hashlib.sha256(
         "\n".join([sys.version, str(ROOT), lock]).encode()
     ).hexdigest()
@@ -86,8 +86,9 @@ def pip(*arguments: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
+        encoding="utf-8",
     )
-    with process, LOG.open("a") as log:
+    with process, LOG.open("a", encoding="utf-8") as log:
         for line in process.stdout or []:
             log.write(line)
             packages += line.startswith("Collecting")
@@ -96,7 +97,7 @@ def pip(*arguments: str) -> None:
     if sys.stdout.isatty():
         print("\r", end="")
     if process.returncode:
-        why = reason_of(LOG.read_text())
+        why = reason_of(LOG.read_text(encoding="utf-8"))
         stop(f"the environment could not be installed: {why}; details in {LOG.name}")
 
 
@@ -104,16 +105,16 @@ def main() -> None:
     """Create the environment unless it is there and up to date."""
     check_python()
     stamp = VENV / "installed"
-    if stamp.exists() and stamp.read_text() == fingerprint():
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint():
         return
     check_disk()
     print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
-    LOG.write_text("")
+    LOG.write_text("", encoding="utf-8")
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     # The lock is complete; without --no-deps pip would hold d2l's own pins against it.
     pip("--no-deps", "--require-hashes", "-r", str(LOCKS[sys.version_info[:2]]))
     pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    stamp.write_text(fingerprint())
+    stamp.write_text(fingerprint(), encoding="utf-8")
     LOG.unlink()
 
 

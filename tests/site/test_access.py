@@ -5,7 +5,11 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+AXE = (
+    Path(axe_playwright_python.__file__)
+    .with_name("axe.min.js")
+    .read_text(encoding="utf-8")
+)
 # The rules of WCAG 2.0 to 2.2, levels A and AA, and axe's good practice beyond them.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPEN_ALL = "document.querySelectorAll('details').forEach(fold => fold.open = true)"

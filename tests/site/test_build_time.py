@@ -27,16 +27,24 @@ def test_everything_and_then_one_notebook(tmp_path):
     book = shutil.copytree(ROOT, tmp_path / "book", ignore=LEFT_OUT)
     chapters = book / "_build" / "html" / "chapters"
     assert seconds_to_build(book) <= FULL
-    pages = {path: path.read_text() for path in chapters.glob("*.html")}
+    pages = {path: path.read_text(encoding="utf-8") for path in chapters.glob("*.html")}
     notebook = book / "chapters" / "6_2_conv-layer.ipynb"
     again = []
     for _ in range(3):
-        text = notebook.read_text()
-        notebook.write_text(text.replace("**Why.**", "**Why.** Very much.", 1))
+        text = notebook.read_text(encoding="utf-8")
+        notebook.write_text(
+            text.replace("**Why.**", "**Why.** Very much.", 1), encoding="utf-8"
+        )
         again.append(seconds_to_build(book))
     assert min(again) <= AGAIN
     # Only what shows a part of this notebook was written anew, and it was.
-    written = {path.name for path, old in pages.items() if path.read_text() != old}
+    written = {
+        path.name
+        for path, old in pages.items()
+        if path.read_text(encoding="utf-8") != old
+    }
     assert "6_2_conv-layer.html" in written
     assert written <= {"6_2_conv-layer.html", "index.html", "results.html"}
-    assert "Very much." in (chapters / "6_2_conv-layer.html").read_text()
+    assert "Very much." in (chapters / "6_2_conv-layer.html").read_text(
+        encoding="utf-8"
+    )

@@ -44,10 +44,12 @@ def test_a_page_is_whole_without_the_network(open_page, page, at):
 
 
 def test_every_icon_of_every_page_is_in_the_font(site):
-    style = (site / "_static/styles/pydata-sphinx-theme.css").read_text()
+    style = (site / "_static/styles/pydata-sphinx-theme.css").read_text(
+        encoding="utf-8"
+    )
     [font] = set(re.findall(r"[^/(]*fa-solid-900[^)]*", style))
     glyphs = TTFont(site / "_static/vendor/fontawesome/webfonts" / font).getBestCmap()
-    pages = "".join(path.read_text() for path in site.rglob("*.html"))
+    pages = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.html"))
     names = set(re.findall(r"(?:fas|fa-solid)\s+fa-([a-z-]+)", pages))
     codes = {
         name: re.search(rf'\.fa-{name}:before[^{{}}]*{{content:"\\(\w+)"', style)
@@ -100,7 +102,7 @@ class Page(HTMLParser):
 def parsed(site):
     """Every page by its path, the theme's own templates left out."""
     return {
-        path: Page(path.read_text())
+        path: Page(path.read_text(encoding="utf-8"))
         for path in site.rglob("*.html")
         if path.relative_to(site).parts[0] != "_static"
     }

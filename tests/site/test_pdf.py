@@ -33,7 +33,7 @@ def write(tmp_path, browser):
 
     def write(body=""):
         path = tmp_path / "book.html"
-        path.write_text(PAGE.replace("BODY", body))
+        path.write_text(PAGE.replace("BODY", body), encoding="utf-8")
         tab = browser.new_page()
         return tab, print_book(tab, path.as_uri(), BOOK)
 
@@ -90,7 +90,9 @@ def test_a_chapter_prints_unfolded(open_page):
 
 
 def test_the_site_offers_the_pdf_if_there_is_one(site):
-    pages = [p.read_text() for p in sorted(site.glob("chapters/*.html"))]
+    pages = [
+        p.read_text(encoding="utf-8") for p in sorted(site.glob("chapters/*.html"))
+    ]
     offered = [page for page in pages if 'href="../book.pdf"' in page]
     pdf = site / "book.pdf"
     assert len(offered) == (len(pages) if pdf.exists() else 0)

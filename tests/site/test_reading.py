@@ -173,7 +173,7 @@ def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page, chapters):
             text = shown.evaluate("pre => pre.textContent")
             for link in line.locator("a").all():
                 file, name = link.text_content().split(": ")
-                source = (ROOT / file).read_text()
+                source = (ROOT / file).read_text(encoding="utf-8")
                 [definition] = re.findall(
                     rf"^(?:@.*\n)*(?:def|class) {name}\b.*\n(?:(?:[ )].*)?\n)*",
                     text + "\n",

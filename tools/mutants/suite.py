@@ -252,7 +252,7 @@ def run_pytest(folder: Path, arguments: Sequence[str]) -> int | None:
 def _child(folder: Path, arguments: list[str]) -> None:
     """Run pytest, here; what it prints goes to a file in the folder."""
     os.chdir(folder)
-    with open("log", "w") as log:
+    with open("log", "w", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     sys.dont_write_bytecode = True
