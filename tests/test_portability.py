@@ -87,13 +87,13 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     found = {"notebook": notebook, "cell": cell, "compared": True, "passed": False}
     found |= {"deviation": "0.02", "svg_deviation": "2.5", "device": "cuda"}
     others = [found | {"notebook": "_build/student/6_6_lenet.ipynb"}]
-    (tmp_path / "found.json").write_text(json.dumps([found, *others]))
+    (tmp_path / "found.json").write_text(json.dumps([found, *others]), encoding="utf-8")
     portability.add("a new machine", tmp_path / "found.json")
     assert list(stored()) == [*before, "a new machine"]
     assert stored()["a new machine"]["drawn"] == {trained.name: 2.5}
     [row] = [
         line
-        for line in (tmp_path / "runs.md").read_text().splitlines()
+        for line in (tmp_path / "runs.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| a new machine")
     ]
     assert [c.strip() for c in row.split("|")[2:-1]] == ["1", "0.02", "", "1 differ"]
@@ -109,13 +109,15 @@ def test_a_variant_is_not_taken_for_another_machine(tmp_path):
     [([{"passed": True}], True), ([{"passed": False}], False), ([0.8, 0.9], True)],
 )
 def test_a_run_with_a_failed_cell_is_done_again(tmp_path, found, is_done):
-    (tmp_path / "a.json").write_text(json.dumps({"found": found, "proof": []}))
+    (tmp_path / "a.json").write_text(
+        json.dumps({"found": found, "proof": []}), encoding="utf-8"
+    )
     assert portability.is_done(tmp_path / "a.json") == is_done
     assert not portability.is_done(tmp_path / "b.json")
 
 
 def test_a_process_that_is_not_the_variant_ends(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(portability.START)
+    (tmp_path / "sitecustomize.py").write_text(portability.START, encoding="utf-8")
     wanted = {VARIABLE: "no variant", PROOF: str(tmp_path / "proof")}
     path = f"{tmp_path}{os.pathsep}{ROOT}"
     done = subprocess.run(
@@ -123,6 +125,7 @@ def test_a_process_that_is_not_the_variant_ends(tmp_path):
         env={**os.environ, **wanted, "PYTHONPATH": path},
         capture_output=True,
         text=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stdout) == (3, "")
     assert "no variant" in done.stderr
@@ -145,7 +148,7 @@ def test_a_process_is_the_variant_that_it_is_called(name, key, value, tmp_path):
         cwd=ROOT,
         check=True,
     )
-    assert json.loads((tmp_path / "proof").read_text())[key] == value
+    assert json.loads((tmp_path / "proof").read_text(encoding="utf-8"))[key] == value
 
 
 @pytest.mark.parametrize("draws", ["a function", "a method"])
@@ -166,19 +169,22 @@ def project(tmp_path, monkeypatch):
     """A project of one notebook and one module, as `portability` reads it."""
     cell = nbformat.v4.new_code_cell("1 + 1", metadata={"nbval": {"atol": 0.01}})
     notebook = tmp_path / portability.SHORTEST
-    modules = ("solutions/one.py", "tools/nbtol.py", "tools/variants.py")
-    for path in (notebook, *(tmp_path / module for module in modules)):
+    tools = ("tools/agreement.py", "tools/nbtol.py", "tools/variants.py")
+    for path in (
+        notebook,
+        *(tmp_path / module for module in ("solutions/one.py", *tools)),
+    ):
         path.parent.mkdir(exist_ok=True)
-        path.write_text("x = 1\n")
+        path.write_text("x = 1\n", encoding="utf-8")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), notebook)
     monkeypatch.setattr(portability, "ROOT", tmp_path)
     return tmp_path
 
 
 def replace(path, old, new):
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new))
+    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +192,7 @@ def replace(path, old, new):
     [
         (portability.SHORTEST, "1 + 1", "1 + 2"),
         ("solutions/one.py", "1", "2"),
+        ("tools/agreement.py", "1", "2"),
         ("tools/nbtol.py", "1", "2"),
         ("tools/variants.py", "1", "2"),
     ],

@@ -2,7 +2,7 @@
 
 ``python -m tools.alarms [TIMES] [notebook ...]``, by default ten times all in
 `chapters/`. Belongs here: repeating the regression and counting what failed. Does not
-belong here: deciding when two outputs agree (`nbtol`).
+belong here: deciding when two outputs agree (`agreement`).
 """
 
 import re
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     failed = 0
     for number in range(1, int(times) + 1):
         command = [sys.executable, *NBVAL, *SETTINGS, *(notebooks or ["chapters"])]
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         counted = SUMMARY.search(run.stdout)
         is_green = run.returncode == 0 and counted is not None
         failed += not is_green

@@ -1,7 +1,7 @@
 """What runs on other machines found: how far numbers are from the stored ones.
 
 Belongs here: reducing, keeping and showing it, and comparing it with the tolerances.
-Does not belong here: starting runs (`portability`), when outputs agree (`nbtol`).
+Does not belong here: starting runs (`portability`), when outputs agree (`agreement`).
 """
 
 import json
@@ -17,7 +17,7 @@ import nbformat
 from tabulate import tabulate
 
 from solutions.files import write_whole
-from tools.nbtol import SVG_ATOL, Tolerance, tolerance_of
+from tools.agreement import SVG_ATOL, Tolerance, tolerance_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "chapters" / "portability.json"

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 import nbformat
 from markdown_it import MarkdownIt
 
-from tools.nbtol import run_faults, tolerance_of
+from tools.agreement import tolerance_of
+from tools.nbtol import run_faults
 from tools.refresh import CHAPTERS, IMAGES, KERNELSPEC
 
 SOLUTIONS = CHAPTERS.parent / "solutions"

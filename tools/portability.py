@@ -81,7 +81,8 @@ def label(variant: str, work: str) -> str:
     if work in TRAININGS:
         texts += [fingerprint(), repr(TRAININGS[work]), TRAIN]
     else:
-        sources += [*sorted(ROOT.glob("solutions/**/*.py")), ROOT / "tools/nbtol.py"]
+        sources += sorted(ROOT.glob("solutions/**/*.py"))
+        sources += [ROOT / "tools/agreement.py", ROOT / "tools/nbtol.py"]
         cells = nbformat.read(ROOT / work, as_version=4).cells
         code = [cell for cell in cells if cell.cell_type == "code"]
         texts += [json.dumps([cell.source, cell.outputs]) for cell in code]
@@ -121,6 +122,7 @@ def run(variant: str, work: str, folder: Path) -> None:
             cwd=ROOT,
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         result = found.read_text("utf-8") if found.exists() else done.stdout
         if done.returncode not in (0, 1) or not result:

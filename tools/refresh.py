@@ -2,7 +2,7 @@
 
 ``python -m tools.refresh [notebook ...]``, by default all in `chapters/`. Belongs
 here: executing, tidying and writing notebooks. Does not belong here: deciding when two
-outputs agree (`nbtol`), the form of a notebook (`lint_notebooks`).
+outputs agree (`agreement`), the form of a notebook (`lint_notebooks`).
 
 Outputs that agree with the stored ones within tolerance stay as they are, so that a
 refresh on another machine changes nothing that did not change. The notebook's metadata
@@ -37,15 +37,8 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbval.plugin import coalesce_streams
 
 from solutions.files import NotWrittenError, partial_of, write_whole
-from tools.nbtol import (
-    FLOAT,
-    SVG,
-    TEXTS,
-    cell_limit,
-    label,
-    snap_outputs,
-    tolerance_of,
-)
+from tools.agreement import FLOAT, SVG, TEXTS, snap_outputs, tolerance_of
+from tools.nbtol import cell_limit, label
 
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -181,7 +174,7 @@ def agree(snapped: Sequence[Any], stored: Sequence[Any]) -> bool:
     """Say whether snapped outputs are the stored ones.
 
     Args:
-        snapped: the outputs just computed, after `nbtol.snap_outputs`.
+        snapped: the outputs just computed, after `agreement.snap_outputs`.
         stored: the stored outputs.
 
     Returns:
@@ -221,7 +214,7 @@ def largest_change(snapped: Sequence[Any], stored: Sequence[Any]) -> str:
     """Describe how outputs that do not agree differ.
 
     Args:
-        snapped: the outputs just computed, after `nbtol.snap_outputs`.
+        snapped: the outputs just computed, after `agreement.snap_outputs`.
         stored: the stored outputs.
 
     Returns:

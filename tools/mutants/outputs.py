@@ -17,14 +17,14 @@ from typing import Any, TypeAlias
 
 import nbformat
 
+from tools.agreement import SVG, TEXTS, slack, tolerance_of
 from tools.mutants import ROOT, Mutant, rank
-from tools.nbtol import SVG, TEXTS, slack, tolerance_of
 
 NOTEBOOKS = sorted(p.name for p in (ROOT / "chapters").glob("*.ipynb"))
 CHEAP = [name for name in NOTEBOOKS if name != "6_6_lenet.ipynb"]  # it trains
 PER_KIND = 3  # mutants of each kind in each notebook, where it has places for them
 
-# Written without a look at those of nbtol: what nbtol does not see must be found too.
+# Written without a look at those of `agreement`: what that does not see must be found.
 DECIMAL = re.compile(r"\d+\.\d+(?:e[-+]\d+)?")
 INTEGER = re.compile(r"(?<![\w.])\d+(?!\w|\.\d)")
 SIGNED = re.compile(r"(?<![\w.])-?(?:\d+\.\d+|[1-9]\d*)(?![\w.])")

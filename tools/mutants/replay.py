@@ -1,7 +1,7 @@
 """Run the comparison of `make test` over mutants of notebooks.
 
 Belongs here: the run of pytest with nbval, and the kernel that it uses. Does not belong
-here: making mutants (`outputs`), deciding when two outputs agree (`tools.nbtol`).
+here: making mutants (`outputs`), deciding when two outputs agree (`tools.agreement`).
 
 A kernel for each mutant would take hours, and would print the same each time. So the
 kernel is replaced by one that repeats what the notebook without the mistake has stored;
