@@ -31,6 +31,7 @@ SINGLE = FOLDER / "_build" / "singlehtml"
 PDF = FOLDER / "book.pdf"
 ROUNDS = 4  # two are enough, unless a number is longer than the place it fills
 PATIENCE = 300_000  # milliseconds to load the page on a busy machine
+SMALLEST = 6  # CSS pixels, 4.5 points: smaller text is not read
 WIDTH = 657  # CSS pixels between the margins of `_static/print.css`: 210 - 2 * 18 mm
 HEADINGS = """() => [...document.querySelectorAll(".bd-article :is(h2, h3)")].map(
     h => [h.tagName, h.closest("section").id,
@@ -52,18 +53,21 @@ PREPARE = """contents => {
 HIDDEN = """() => [...document.querySelectorAll(".admonition > *")]
     .filter(node => !node.checkVisibility() && !node.matches("button"))
     .map(node => node.parentElement.textContent.trim().slice(0, 60))"""
-# What is wider than the page grows smaller; what still sticks out is returned.
-FIT = """() => {
+# What is wider than the page grows smaller: measured again and again, for padding stays
+# as it is. What sticks out even with the smallest text is returned.
+FIT = """smallest => {
     const article = document.querySelector(".bd-article").getBoundingClientRect();
     const wide = ".bd-article :is(mjx-container, table, img, svg, pre)";
     const excess = node => node.getBoundingClientRect().right - article.right;
-    for (const node of document.querySelectorAll(wide))
-        if (excess(node) > 1) {
+    for (const node of document.querySelectorAll(wide)) {
+        let size = parseFloat(getComputedStyle(node).fontSize);
+        while (excess(node) > 1 && size > smallest) {
             const width = node.getBoundingClientRect().width;
-            const size = parseFloat(getComputedStyle(node).fontSize);
-            node.style.fontSize = size * (width - excess(node)) / width * 0.98 + "px";
+            size = Math.max(smallest, size * (1 - excess(node) / width) * 0.98);
+            node.style.fontSize = size + "px";
             node.style.maxWidth = "100%";
         }
+    }
     return [...document.querySelectorAll(wide)].filter(node => excess(node) > 1)
         .map(node => node.textContent.trim().slice(0, 60) || node.outerHTML);
 }"""
@@ -182,7 +186,7 @@ def print_book(page: Page, address: str, book: Mapping[str, Any]) -> bytes:
     page.evaluate(PREPARE, front_matter(listed, book))
     if hidden := page.evaluate(HIDDEN):
         raise BookError(f"not unfolded: {hidden}")
-    if cut := page.evaluate(FIT):
+    if cut := page.evaluate(FIT, SMALLEST):
         raise BookError(f"wider than the paper: {cut}")
     numbers: dict[str, int] = {}
     for _ in range(ROUNDS):

@@ -24,7 +24,12 @@ PAGE = """<!doctype html><title>A book</title>
   <section id="exercise-6-1-1-a"><h3>Exercise 6.1.1: <em>a</em></h3></section>
   <section id="two"><h2>Two &amp; a half</h2></section>
 </div>"""
-TABLE = "<table style='font-size: 20px'><tr>" + "<td>12345</td>" * 13 + "</tr></table>"
+
+
+def table(columns):
+    """Return a table that is too wide for the page; its padding does not shrink."""
+    cells = "<td>12345</td>" * columns
+    return f"<table style='font-size: 20px'><tr>{cells}</tr></table>"
 
 
 @pytest.fixture
@@ -63,15 +68,22 @@ def test_everything_is_unfolded_and_linked_within_the_book(write):
 
 
 def test_what_is_too_wide_grows_smaller(write):
-    tab, _ = write(TABLE)
+    tab, _ = write(table(columns=13))
     box = tab.locator(".bd-article > section table").bounding_box()
     article = tab.locator(".bd-article").bounding_box()
     assert box["x"] + box["width"] <= article["x"] + article["width"] + 1
 
 
-def test_what_would_be_cut_off_is_an_error(write):
+@pytest.mark.parametrize(
+    "wide",
+    [
+        "<table><tr><td style='min-width: 900px'>wide</td></tr></table>",
+        pytest.param(table(columns=80), id="its text could not be read any more"),
+    ],
+)
+def test_what_would_be_cut_off_is_an_error(write, wide):
     with pytest.raises(BookError, match="wider than the paper"):
-        write("<table><tr><td style='min-width: 900px'>wide</td></tr></table>")
+        write(wide)
 
 
 def test_what_stays_folded_is_an_error(write):
