@@ -1,8 +1,10 @@
 """What a newcomer reads when the machine will not do: one line, no traceback."""
 
 import ast
+import hashlib
 import subprocess
 import sys
+import zipfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -15,8 +17,38 @@ Usage = namedtuple("Usage", "total used free")
 
 def test_this_machine_passes(monkeypatch):
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
+    environment.check_machine()
     environment.check_python()
     environment.check_disk()
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc", "message"),
+    [
+        (
+            "win32",
+            "AMD64",
+            None,
+            "Linux or macOS is needed, .* on Windows, work in WSL",
+        ),
+        ("cygwin", "x86_64", None, "on Windows, work in WSL"),
+        ("darwin", "x86_64", None, "a Mac and a Python for arm64, but this is x86_64"),
+        ("linux", "x86_64", None, "but this is x86_64 with no glibc"),
+        ("linux", "x86_64", "glibc 2.17", "2.28 or newer, .* x86_64 with glibc 2.17"),
+        ("linux", "i686", "glibc 2.36", "but this is i686 with glibc 2.36"),
+        ("linux", "aarch64", "glibc 2.28", None),
+        ("darwin", "arm64", None, None),
+    ],
+)
+def test_refuses_a_machine_without_pytorch(monkeypatch, system, machine, libc, message):
+    monkeypatch.setattr(environment.sys, "platform", system)
+    monkeypatch.setattr(environment.platform, "machine", lambda: machine)
+    monkeypatch.setattr(environment.os, "confstr", lambda _: libc)
+    if message is None:
+        environment.check_machine()
+        return
+    with pytest.raises(SystemExit, match=f"^make: .*{message}$"):
+        environment.main()
 
 
 @pytest.mark.parametrize("version", [(3, 10, 13), (3, 14, 0)])
@@ -56,7 +88,8 @@ def test_installs_the_lock_of_this_python(monkeypatch, tmp_path, version, lock):
     monkeypatch.setattr(environment, "LOG", tmp_path / "log")
     monkeypatch.setattr(environment.sys, "version_info", version)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
-    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: None)
+    monkeypatch.setattr(environment, "create", lambda: None)
+    monkeypatch.setattr(environment, "check_installed", lambda _: None)
     monkeypatch.setattr(environment, "pip", lambda *arguments: calls.append(arguments))
     environment.main()
     path = str(environment.ROOT / lock)
@@ -102,6 +135,141 @@ def test_a_failing_pip_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(SystemExit) as stopped:
         environment.pip("anything")
     assert "no network" in str(stopped.value)
+    assert "\n" not in str(stopped.value)
+
+
+def wheel(folder, name="tiny"):
+    """Write a wheel that installs one empty module, version 1.0; return its path."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    info = f"{name}-1.0.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    files = {
+        f"{name}.py": "",
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in [*files, f"{info}/RECORD"]:
+            record = "\n".join(f"{f},," for f in [*files, f"{info}/RECORD"])
+            archive.writestr(file, files.get(file, record))
+    return path
+
+
+@pytest.fixture
+def checkout(monkeypatch, tmp_path):
+    """A project in a folder with a blank, whose lock has one package."""
+    root = tmp_path / "the project 书"
+    package = wheel(root / "wheels")
+    project = wheel(root / "wheels", "project")
+    (root / "backend.py").write_text(
+        "import shutil\n"
+        "def build_editable(folder, *_):\n"
+        f"    return shutil.copy({str(project)!r}, folder).rpartition('/')[2]\n",
+        encoding="utf-8",
+    )
+    (root / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\n"
+        'build-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "project"\nversion = "1.0"\n',
+        encoding="utf-8",
+    )
+    (root / "tools").mkdir()
+    script = Path(environment.ROOT, "tools", "installed.py")
+    (root / "tools" / "installed.py").symlink_to(script)
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    lock = root / "requirements.lock"
+    lock.write_text(
+        "absent==3 ; python_version < '3' \\\n    --hash=sha256:00\n"
+        f"tiny==1.0 \\\n    --hash=sha256:{digest}\n    # via nothing\n",
+        encoding="utf-8",
+    )
+    for name, path in (("ROOT", "."), ("VENV", ".venv"), ("LOG", "log")):
+        monkeypatch.setattr(environment, name, root / path)
+    monkeypatch.setattr(environment, "LOCKS", dict.fromkeys(environment.LOCKS, lock))
+    monkeypatch.setattr(environment, "NEEDED_GB", 0)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", (root / "wheels").as_uri())
+    return root
+
+
+def test_no_variable_of_the_reader_puts_packages_elsewhere(
+    checkout, monkeypatch, tmp_path
+):
+    # A package that seems to be installed already, and settings that lead elsewhere.
+    with zipfile.ZipFile(wheel(tmp_path / "wheels")) as archive:
+        archive.extractall(tmp_path / "path")
+    for name, value in {
+        "PYTHONPATH": str(tmp_path / "path"),
+        "PYTHONHOME": str(tmp_path),
+        "PIP_TARGET": str(tmp_path / "target"),
+        "PIP_PREFIX": str(tmp_path / "prefix"),
+        "PIP_ROOT": str(tmp_path / "root"),
+        "PIP_USER": "1",
+        "PIP_DRY_RUN": "1",
+        "PIP_REQUIRE_VIRTUALENV": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    environment.main()
+    assert (checkout / ".venv" / "installed").read_text(encoding="utf-8")
+    monkeypatch.delenv("PYTHONHOME")
+    monkeypatch.delenv("PYTHONPATH")
+    python = checkout / ".venv" / "bin" / "python"
+    subprocess.run([python, "-c", "import tiny, project"], check=True)
+
+
+def test_an_incomplete_environment_is_never_stamped(checkout, monkeypatch, tmp_path):
+    settings = tmp_path / "pip.conf"
+    folder = tmp_path / "elsewhere"
+    settings.write_text(f"[install]\ntarget = {folder}\n", encoding="utf-8")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    with pytest.raises(SystemExit, match=r"not complete: .venv lacks tiny 1\.0; see "):
+        environment.main()
+    assert not (checkout / ".venv" / "installed").exists()
+    monkeypatch.delenv("PIP_CONFIG_FILE")
+    environment.main()
+    assert (checkout / ".venv" / "installed").exists()
+
+
+def test_what_is_missing_or_of_another_version_is_named(monkeypatch):
+    monkeypatch.setattr(environment, "VENV", Path(sys.prefix))
+    there = f"pytest=={pytest.__version__} \\\n    --hash=sha256:00\n"
+    environment.check_installed(there)
+    other = rf"lacks pytest 0\.1 \(has {pytest.__version__}\);"
+    with pytest.raises(SystemExit, match=other):
+        environment.check_installed("pytest==0.1")
+    with pytest.raises(SystemExit, match=r"lacks a 1, b 1, c 1, and 2 more;"):
+        environment.check_installed(f"a==1\nb==1\nc==1\nd==1\n{there}e==1")
+
+
+def test_how_pip_reaches_the_packages_is_the_readers(monkeypatch):
+    kept = {"PIP_INDEX_URL": "a", "PIP_CERT": "b", "PIP_CACHE_DIR": "c", "HOME": "d"}
+    kept |= {"PIP_PROXY": "e", "https_proxy": "f"}
+    dropped = {"PIP_CERTAINLY": "1", "PIP_PYTHON": "2", "PYTHONSAFEPATH": "3"}
+    monkeypatch.setattr(environment.os, "environ", kept | dropped)
+    assert environment.pip_environment() == kept | {"PIP_USER": "0"}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("... because ensurepip is not available.  On Debian\n\n", "apt-get install p"),
+        ("/usr/bin/python3: No module named venv", r"python3\.\d+-venv$"),
+        (
+            "a\nError: [Errno 28] No space left\n",
+            "be created: Error: .* No space left$",
+        ),
+    ],
+)
+def test_a_python_that_makes_no_environments_is_one_line(
+    checkout, monkeypatch, tmp_path, said, message
+):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}'; exit 1\n", encoding="utf-8")
+    python.chmod(0o755)
+    monkeypatch.setattr(environment.sys, "executable", str(python))
+    with pytest.raises(SystemExit, match=message) as stopped:
+        environment.main()
     assert "\n" not in str(stopped.value)
 
 

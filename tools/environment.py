@@ -6,6 +6,8 @@ that older Pythons read, so that they can say that they are too old.
 """
 
 import hashlib
+import os
+import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +24,13 @@ LOCKS = {
     (3, 12): ROOT / "requirements-current.lock",
     (3, 13): ROOT / "requirements-current.lock",
 }
+# Variables that pip must not see: all of Python's, and those of pip itself that could
+# put packages elsewhere or put in others. How pip reaches the packages is the reader's.
+NOT_FOR_PIP = re.compile(
+    "PYTHON|PIP_(?!(CACHE_DIR|CERT|CLIENT_CERT|CONFIG_FILE|DEFAULT_TIMEOUT"
+    "|DISABLE_PIP_VERSION_CHECK|EXTRA_INDEX_URL|FIND_LINKS|INDEX_URL|KEYRING_PROVIDER"
+    "|NO_CACHE_DIR|NO_INDEX|PROXY|TIMEOUT|TRUSTED_HOST|USE_FEATURE)$)"
+)
 # PyTorch's wheel for Linux brings CUDA's libraries: 6 GB, plus what pip unpacks.
 NEEDED_GB = 9
 
@@ -40,6 +49,32 @@ def fingerprint() -> str:
     return hashlib.sha256(
         "\n".join([sys.version, str(ROOT), lock]).encode()
     ).hexdigest()
+
+
+def check_machine() -> None:
+    """Stop with one line if PyTorch has no wheel for this machine."""
+    machine = platform.machine()
+    if sys.platform not in ("linux", "darwin"):
+        here = platform.system()
+        stop(f"Linux or macOS is needed, but this is {here}; on Windows, work in WSL")
+    if sys.platform == "darwin" and machine != "arm64":
+        stop(f"PyTorch needs a Mac and a Python for arm64, but this is {machine}")
+    if sys.platform == "linux":
+        libc = libc_version()
+        if machine not in ("x86_64", "aarch64") or libc < (2, 28):
+            found = "glibc {}.{}".format(*libc) if any(libc) else "no glibc"
+            stop(
+                "PyTorch needs x86_64 or aarch64 and glibc 2.28 or newer, "
+                f"but this is {machine} with {found}"
+            )
+
+
+def libc_version() -> "tuple[int, int]":
+    """Return the version of glibc, (0, 0) where there is another C library."""
+    name = "CS_GNU_LIBC_VERSION"
+    text = os.confstr(name) if name in os.confstr_names else None
+    major, minor = re.findall(r"\d+", text or "0.0")[:2]
+    return int(major), int(minor)
 
 
 def check_python() -> None:
@@ -77,6 +112,31 @@ def reason_of(log: str) -> str:
     return errors[-1] if errors else "pip failed"
 
 
+def create() -> None:
+    """Make an empty `.venv`, whatever is there now."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-m", "venv", "--clear", str(VENV)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if re.search("ensurepip is not available|No module named venv", done.stdout):
+        stop(
+            "{} cannot make environments; on Debian and Ubuntu: apt-get install "
+            "python{}.{}-venv".format(sys.executable, *sys.version_info[:2])
+        )
+    if done.returncode:
+        why = done.stdout.strip().splitlines() or ["python -m venv failed"]
+        stop("the environment could not be created: " + why[-1])
+
+
+def pip_environment() -> "dict[str, str]":
+    """Return this environment without what changes where or what pip installs."""
+    kept = {k: v for k, v in os.environ.items() if not NOT_FOR_PIP.match(k)}
+    return {**kept, "PIP_USER": "0"}  # wins over a file of pip's settings
+
+
 def pip(*arguments: str) -> None:
     """Run pip in the new environment; count the packages on a terminal."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--retries", "2"]
@@ -85,8 +145,9 @@ def pip(*arguments: str) -> None:
         [*command, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        universal_newlines=True,
         encoding="utf-8",
+        errors="replace",
+        env=pip_environment(),
     )
     with process, LOG.open("a", encoding="utf-8") as log:
         for line in process.stdout or []:
@@ -101,8 +162,28 @@ def pip(*arguments: str) -> None:
         stop(f"the environment could not be installed: {why}; details in {LOG.name}")
 
 
+def check_installed(lock: str) -> None:
+    """Stop with one line if `.venv` lacks anything of the lock."""
+    command = [str(VENV / "bin" / "python"), "-I", str(ROOT / "tools/installed.py")]
+    done = subprocess.run(
+        command,
+        input=lock,
+        stdout=subprocess.PIPE,
+        check=True,
+        encoding="utf-8",
+    )
+    missing = done.stdout.splitlines()
+    if missing:
+        more = f", and {len(missing) - 3} more" if missing[3:] else ""
+        stop(
+            f"the environment is not complete: .venv lacks {', '.join(missing[:3])}"
+            f"{more}; see what '{command[0]} -m pip config list' says"
+        )
+
+
 def main() -> None:
     """Create the environment unless it is there and up to date."""
+    check_machine()
     check_python()
     stamp = VENV / "installed"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint():
@@ -110,10 +191,12 @@ def main() -> None:
     check_disk()
     print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
     LOG.write_text("", encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
+    create()
+    lock = LOCKS[sys.version_info[:2]]
     # The lock is complete; without --no-deps pip would hold d2l's own pins against it.
-    pip("--no-deps", "--require-hashes", "-r", str(LOCKS[sys.version_info[:2]]))
+    pip("--no-deps", "--require-hashes", "-r", str(lock))
     pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    check_installed(lock.read_text(encoding="utf-8"))
     stamp.write_text(fingerprint(), encoding="utf-8")
     LOG.unlink()
 
