@@ -1,27 +1,34 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site data lab refresh colab lint bench study \
+.PHONY: help book pdf test test-site student data lab refresh colab lint bench study \
 	portability mutants alarms lock newest links clean environment
+# Also for the make of macOS, 3.81: it knows no .SHELLFLAGS, so pipes set pipefail.
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+# The reader's settings for Python could hide our packages or change what runs.
+unexport PYTHONHOME PYTHONPATH PYTHONPLATLIBDIR PYTHONSAFEPATH PYTHONEXECUTABLE \
+	PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE
+# Relative to this folder, also in the notebooks, which run in chapters/.
+ifneq ($(D2L_DATA),)
+override D2L_DATA := $(if $(filter /% ~%,$(firstword $(D2L_DATA))),,$(CURDIR)/)$(D2L_DATA)
+export D2L_DATA
+endif
 
 # The first Python on the path that will do; without one, tools/environment.py says so.
 PYTHON ?= $(shell for p in python3.11 python3.13 python3.12 python3 python; do \
-	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	if $$p -I -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null; then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
 RUN := .venv/bin/python
 NOTEBOOKS ?= chapters _build/student
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
-	while IFS=$$'\t' read -r name text; do printf 'make %-9s %s\n' "$$name" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 environment:
-	@command -v $(PYTHON) >/dev/null || \
+	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "make: Python 3.11 to 3.13 is needed, but there is no $(PYTHON)" >&2; \
 		exit 1; }
-	@$(PYTHON) tools/environment.py
+	@"$(PYTHON)" -I tools/environment.py
 
 # A change of these may change every page; after any other, only what changed is read.
 FRAME := _config.yml _toc.yml _ext _static _vendor .venv/installed solutions tools \
@@ -91,16 +98,19 @@ alarms: environment data ## run every notebook TIMES times: none may fail
 	@$(RUN) -m tools.alarms $(TIMES)
 
 lock: environment ## write both locks anew from requirements.txt
-	@sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' \
-		requirements.txt | $(LOCK) --python-version 3.11 - --output-file requirements.lock
-	@grep python_version requirements.txt | $(LOCK) --python-version 3.12 --override - \
-		requirements.txt --output-file requirements-current.lock
+	@set -o pipefail; \
+	sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' requirements.txt | \
+		$(LOCK) --python-version 3.11 - --output-file requirements.lock
+	@set -o pipefail; grep python_version requirements.txt | \
+		$(LOCK) --python-version 3.12 --override - requirements.txt \
+		--output-file requirements-current.lock
 
 newest: environment ## write the newest of everything into the current lock, to try it
 	@mkdir -p _build
 	@sed -E '/^jupyter-book/!s/==[^; ]+//' requirements.txt >_build/newest.txt
-	@grep python_version _build/newest.txt | $(LOCK) --python-version 3.13 --override - \
-		--upgrade _build/newest.txt --output-file requirements-current.lock
+	@set -o pipefail; grep python_version _build/newest.txt | \
+		$(LOCK) --python-version 3.13 --override - --upgrade _build/newest.txt \
+		--output-file requirements-current.lock
 
 links: environment ## check the book's links to other sites
 	@.venv/bin/jupyter-book build . --builder linkcheck --path-output _build/links --quiet
