@@ -107,9 +107,22 @@ class ImageSet:
 
 
 def cache_root() -> Path:
-    """Return the folder of all data sets: ``D2L_DATA``, else in the user's cache."""
-    default = platformdirs.user_cache_path("d2l-cnn-solutions", appauthor=False)
-    return Path(os.environ.get("D2L_DATA") or default).expanduser().absolute()
+    """Return the folder of all data sets: ``D2L_DATA``, else in the user's cache.
+
+    Returns:
+        The absolute path; ``~`` in it is the home folder.
+
+    Raises:
+        DataError: if that needs a home folder, but there is none.
+    """
+    named = os.environ.get("D2L_DATA")
+    try:
+        if not named:
+            named = platformdirs.user_cache_dir("d2l-cnn-solutions", appauthor=False)
+        return Path(named).expanduser().absolute()
+    except RuntimeError:  # what both raise
+        message = "no home folder is known here: set D2L_DATA to a folder for the data"
+        raise DataError(message) from None
 
 
 def load(name: str, train: bool) -> ImageSet:
@@ -175,6 +188,9 @@ def _fill(name: str, raw: Path) -> str:
         if complaint != "missing":
             logger.warning("%s is %s; it is fetched again", raw / file, complaint)
     tried = [f"cache: {', '.join(f'{f} is {c}' for f, c in complaints.items())}"]
+    tried += [fault for file in complaints for fault in _use_placed(name, file, raw)]
+    if not _complaints(name, raw):
+        return "files placed by hand"
     for source, get in DATASETS[name].sources.items():
         try:
             with _scratch_folder(raw) as scratch:
@@ -187,6 +203,31 @@ def _fill(name: str, raw: Path) -> str:
                 raise
             tried.append(f"{source}: {_reason(error)}")
     raise DataError(f"{name}: no source has the files for {raw}; {'; '.join(tried)}")
+
+
+def _use_placed(name: str, file: str, raw: Path) -> Iterator[str]:
+    """Use a file that the reader has put into the cache; yield why one is not used.
+
+    Its name is the one on the web, with or without ``.gz``; it may lie in the folder
+    `raw` itself or in one of the two above.
+    """
+    sha256 = DATASETS[name].sha256[file]
+    for folder in (raw, raw.parent, raw.parent.parent):
+        for path in (folder / f"{file}.gz", folder / file):
+            if path == raw / file or not path.is_file():
+                continue
+            try:
+                with _scratch_folder(raw) as scratch:
+                    shutil.copy(path, scratch)
+                    _install(file, sha256, scratch, raw)
+                return
+            except SOURCE_FAILURES as error:
+                if isinstance(error, OSError) and error.errno in FULL:
+                    raise
+                expected = f"{name}'s, SHA-256 {sha256[:12]}... once unpacked"
+                fault = f"{path} is not {expected}: {_reason(error)}"
+                logger.warning(fault)
+                yield fault
 
 
 @contextmanager
@@ -223,8 +264,9 @@ def _complaint(path: Path, sha256: str) -> str | None:
     """Return what is wrong with a decompressed file, or None."""
     if not path.is_file():
         return "missing"
-    if pooch.file_hash(str(path)) != sha256:
-        return f"damaged ({path.stat().st_size} bytes, wrong SHA-256)"
+    if (found := pooch.file_hash(str(path))) != sha256:
+        size = path.stat().st_size
+        return f"damaged ({size} bytes, SHA-256 {found[:12]}..., not {sha256[:12]}...)"
     return None
 
 
@@ -295,6 +337,7 @@ def _run(*command: str, folder: Path) -> None:
         capture_output=True,
         text=True,
         encoding="utf-8",
+        errors="replace",
     )
     if done.returncode != 0:
         raise OSError(done.stderr.strip() or f"exit status {done.returncode}")

@@ -6,6 +6,7 @@ import hashlib
 import io
 import multiprocessing
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -248,6 +249,68 @@ def test_damaged_source_is_passed_over(sources, raw, damage, files):
     assert in_cache(raw) == FILES
 
 
+# Files that the reader has put there
+
+
+PLACES = pytest.mark.parametrize("above", [0, 1, 2], ids=["raw", "Tiny", "cache"])
+
+
+@PLACES
+@pytest.mark.parametrize("files", [FILES, GZIPPED], ids=["raw", "gzipped"])
+def test_files_placed_by_hand_are_used_and_stay(sources, raw, files, above):
+    folder = [raw, *raw.parents][above]
+    write(files, folder)
+    by_hand = "files placed by hand"
+    if (files, above) == (FILES, 0):
+        by_hand = "cache"
+    assert data.fetch("Tiny") == (by_hand, raw)
+    assert len(data.load("Tiny", train=True)) == 7
+    assert {f: (folder / f).read_bytes() for f in files} == files
+    assert {f: c for f, c in in_cache(raw).items() if f in FILES} == FILES
+    assert data.fetch("Tiny") == ("cache", raw)
+
+
+@PLACES
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (GZIPPED[f"{TEST_LABELS}.gz"][:-9], "Compressed file ended before"),
+        (
+            gzip.compress(b"other"),
+            r"damaged \(5 bytes, SHA-256 d9298a10d1b0\.\.\., not ",
+        ),
+        (b"<html>", "Not a gzipped file"),
+    ],
+    ids=["truncated", "other content", "no gzip"],
+)
+def test_a_wrong_file_placed_by_hand_is_named(
+    sources, raw, caplog, above, content, reason
+):
+    folder = [raw, *raw.parents][above]
+    write(GZIPPED | {f"{TEST_LABELS}.gz": content}, folder)
+    expected = hashlib.sha256(FILES[TEST_LABELS]).hexdigest()[:12]
+    named = (
+        rf"{folder / TEST_LABELS}\.gz is not Tiny's, SHA-256 {expected}.*: .*{reason}"
+    )
+    with pytest.raises(data.DataError, match=named):
+        data.fetch("Tiny")
+    assert re.search(named, caplog.text)
+    assert TEST_LABELS not in in_cache(raw)
+    sources["good"] = partial(write, FILES)
+    assert data.fetch("Tiny") == ("good", raw)
+    assert (raw / TEST_LABELS).read_bytes() == FILES[TEST_LABELS]
+
+
+def test_a_full_disk_stops_what_was_placed_by_hand(sources, raw, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(GZIPPED, raw)
+    monkeypatch.setattr(data.shutil, "copy", full)
+    with pytest.raises(data.DataError, match=r"cannot use the cache .*No space left"):
+        data.fetch("Tiny")
+
+
 def test_interrupted_source_leaves_nothing(sources, raw):
     def interrupted(folder):
         write({TRAIN_IMAGES: FILES[TRAIN_IMAGES][:100]}, folder)
@@ -313,6 +376,17 @@ def test_cache_lies_where_the_reader_says(monkeypatch, tmp_path):
     for unset in (partial(monkeypatch.setenv, value=""), monkeypatch.delenv):
         unset("D2L_DATA")
         assert data.cache_root().name == "d2l-cnn-solutions"
+
+
+def test_without_a_home_folder_the_cache_must_be_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("D2L_DATA", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # no user of this id
+    with pytest.raises(data.DataError, match=r"^no home folder .* set D2L_DATA to"):
+        data.fetch("MNIST")
+    monkeypatch.setenv("D2L_DATA", str(tmp_path))
+    assert data.cache_root() == tmp_path
 
 
 # Several processes

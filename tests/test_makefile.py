@@ -1,4 +1,4 @@
-"""The Makefile: what it hands on, and that it needs only what every make and sed has."""
+"""The Makefile: what it hands on, and that any make and sed will do."""
 
 import os
 import re

@@ -110,10 +110,14 @@ def machine(monkeypatch):
 
 @pytest.mark.parametrize(
     ("present", "best"),
-    [((), "cpu"), (("mps",), "mps"), (("cuda",), "cuda"), (("mps", "cuda"), "cuda")],
+    [((), "cpu"), (("mps",), "cpu"), (("cuda",), "cuda"), (("mps", "cuda"), "cuda")],
 )
-def test_takes_the_best_device_present(machine, present, best):
+def test_takes_no_device_by_itself_that_was_never_tried(
+    machine, monkeypatch, present, best
+):
     machine(*present)
+    assert choose_device() == torch.device(best)
+    monkeypatch.setenv("D2L_DEVICE", "")
     assert choose_device() == torch.device(best)
 
 
