@@ -116,6 +116,13 @@ def fold(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         title.parent.insert(1, nodes.raw("", REVEAL, format="html"))
 
 
+def pass_over_folds(app: Sphinx) -> None:
+    """Let MathJax typeset at first what is not folded; `folds.js` does the rest."""
+    if app.builder.name == "html":
+        options = app.config.mathjax3_config.setdefault("options", {})
+        options["skipHtmlTags"] = {"[+]": ["details"]}
+
+
 def visit_fold(self: Any, node: Fold) -> None:
     """Begin the element that browsers fold."""
     self.body.append(self.starttag(node, "details"))
@@ -154,5 +161,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(Fold, html=(visit_fold, depart_fold))
     app.add_node(FoldTitle, html=(visit_title, depart_title))
     app.add_node(PartTitle, html=(visit_part, depart_part))
+    app.connect("builder-inited", pass_over_folds)
     app.connect("doctree-resolved", fold, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,8 +1,35 @@
 // Folded hints and solutions (_ext/folds.py): a button reveals all of them on every page,
-// and what a search on the site or a link's address has found is opened.
+// what a search on the site or a link's address has found is opened, and formulas are
+// typeset when their fold is opened: MathJax passes over folds.
 document.addEventListener("DOMContentLoaded", () => {
-  const folds = document.querySelectorAll("details.admonition");
+  // MathJax's fonts beside the usual ones, and what in a formula asks for them.
+  const FONTS = { S1: "", S2: "", S3: "", S4: "", A: "", B: "\\mathbf", SS: "\\mathsf" };
+  const folds = [...document.querySelectorAll("details")];
   const button = document.querySelector(".reveal-all");
+
+  const contents = (fold) => [...fold.children].filter((c) => !c.matches("summary"));
+  const typeset = (fold) => {
+    if (fold.querySelector(".math:not(:has(mjx-container))")) {
+      MathJax.startup.promise = MathJax.startup.promise.then(() =>
+        MathJax.typesetPromise(contents(fold)),
+      );
+    }
+  };
+  for (const fold of folds) {
+    fold.addEventListener("toggle", () => fold.open && typeset(fold));
+  }
+  // The browser prints what stands there when this event has been handled, and with the
+  // fonts that it has: those of formulas in folds are loaded before.
+  window.MathJax?.startup?.promise.then(() => {
+    const formulas = [...document.querySelectorAll("details .math")];
+    const tex = formulas.map((formula) => formula.textContent).join();
+    for (const [font, command] of tex && Object.entries(FONTS)) {
+      if (tex.includes(command)) document.fonts.load(`1em MJXTEX-${font}`);
+    }
+    window.addEventListener("beforeprint", () => {
+      MathJax.typeset(folds.flatMap(contents));
+    });
+  });
 
   const revealAll = (wanted) => {
     button.ariaPressed = wanted;
@@ -19,14 +46,20 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const show = async (element) => {
     for (let fold = element; fold; fold = fold.parentElement.closest("details")) {
-      if (fold.matches("details")) fold.open = true;
+      if (!fold.matches("details")) continue;
+      fold.open = true;
+      typeset(fold);
     }
     // Formulas grow while they are typeset, and push down what comes after them.
     await window.MathJax?.startup?.promise;
     element.scrollIntoView();
   };
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (target?.closest("details")) window.addEventListener("load", () => show(target));
+  const showTarget = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target?.closest("details")) show(target);
+  };
+  window.addEventListener("load", showTarget);
+  window.addEventListener("hashchange", showTarget);
 
   // Sphinx marks the words that were searched for ten milliseconds after this event.
   setTimeout(() => {

@@ -1,7 +1,5 @@
 // A formula that is wider than the text scrolls by itself, and by keyboard.
-window.addEventListener("load", async () => {
-  await window.MathJax?.startup?.promise;
-
+document.addEventListener("DOMContentLoaded", () => {
   // An inline formula has no width of its own to be cut at: it becomes a line.
   const fit = (formula) => {
     const block = formula.closest("p, li, dd, td, th, summary, h1, h2, h3");
@@ -15,14 +13,18 @@ window.addEventListener("load", async () => {
     }
   };
 
-  const formulas = [...document.querySelectorAll("mjx-container")];
-  const observer = new ResizeObserver((entries) => {
+  // Observed is what holds formulas: its width changes with the window and with folds.
+  const resized = new ResizeObserver((entries) => {
     for (const entry of entries) {
       entry.target.querySelectorAll("mjx-container").forEach(fit);
     }
   });
-  // Observed is what holds formulas: its width changes with the window and with folds.
-  for (const block of new Set(formulas.map((f) => f.parentElement.parentElement))) {
-    observer.observe(block);
-  }
+  const typeset = new MutationObserver((records) => {
+    const added = records.flatMap((record) => [...record.addedNodes]);
+    const formulas = added.filter((node) => node.nodeName === "MJX-CONTAINER");
+    for (const block of new Set(formulas.map((f) => f.parentElement.parentElement))) {
+      resized.observe(block);
+    }
+  });
+  typeset.observe(document.body, { childList: true, subtree: true });
 });
