@@ -48,10 +48,12 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 	@$(RUN) -m tools.pdf
 	@$(MAKE) --no-print-directory book
 
+# FULL=yes trains everything in 6.6 again, and not only a part of it.
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m tools.student
-	@$(RUN) -m pytest --doctest-modules --nbval --nbval-current-env \
-		--deviations _build/deviations.json tests solutions tools $(NOTEBOOKS)
+	@D2L_FULL=$(or $(FULL),no) $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+		--doctest-modules --nbval --deviations _build/deviations.json \
+		tests solutions tools $(NOTEBOOKS)
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser

@@ -38,12 +38,14 @@ class Job:
         seeds: the seeds, one per net.
         train_set: examples to learn from.
         test_set: examples to measure the accuracy on, after each epoch.
+        first: how many epochs are trained, the first ones; None is all of the recipe.
     """
 
     recipe: Recipe
     seeds: tuple[int, ...]
     train_set: ImageSet
     test_set: ImageSet
+    first: int | None = None
 
 
 class Done(NamedTuple):
@@ -186,6 +188,7 @@ def _train_in_workers(
             *arrays[id(job.train_set)],
             *arrays[id(job.test_set)],
             device,
+            job.first,
         )
         for number, job in enumerate(jobs)
     )
@@ -200,6 +203,7 @@ def _train_here(
     test_images: NDArray[np.float32],
     test_labels: NDArray[np.int64],
     device: torch.device | None,
+    first: int | None,
 ) -> Done:
     """Do one job, in a process that on a CPU is its own, on one thread."""
     if device is None or device.type == "cpu":
@@ -209,5 +213,7 @@ def _train_here(
         for images, labels in ((train_images, train_labels), (test_images, test_labels))
     )
     start = time.process_time()
-    nets, histories = train_seeds(recipe, seeds, train_set, test_set, device=device)
+    nets, histories = train_seeds(
+        recipe, seeds, train_set, test_set, device=device, first=first
+    )
     return Done(number, nets, histories, time.process_time() - start)

@@ -12,8 +12,13 @@ from solutions.lenet import LeNetSpec
 from solutions.study import Experiment
 from solutions.training import Recipe
 
-# The book's LeNet. Only the learning rate differs: it falls to zero, because at a
-# constant rate the last epochs jump by more than most variants differ.
+# LeNet as the book trains it, and exercise 6.6.1's.
+BOOK = Recipe(LeNetSpec(), lr=0.9, num_epochs=10)
+MAX = replace(BOOK, spec=LeNetSpec(pooling="max"))
+
+# What variants are compared with. Only the learning rate differs from the book: it
+# falls to zero, because at a constant rate the last epochs jump by more than most
+# variants differ.
 BASE = Recipe(LeNetSpec(), lr=0.9, num_epochs=6, decay=True)
 LENET = BASE.spec
 THREE = LeNetSpec((6, 16, 32), 5, (2, 0, 2), pooled=(True, True, False))
@@ -92,8 +97,19 @@ WIDER = {
 }
 MOVED = {"moved": DIGITS, "not moved": RECIPE}
 
+# One epoch at a constant rate, too large for some: how many seeds learn anything?
+ONCE = replace(BASE, num_epochs=1, decay=False)
+RELU = replace(ONCE, spec=replace(LENET, activation="relu"))
+RATES = {
+    "ReLU, rate 0.9": RELU,
+    "ReLU, rate 0.1": replace(RELU, lr=0.1),
+    "tanh, rate 0.9": replace(ONCE, spec=replace(LENET, activation="tanh")),
+}
+
 # Chance moves the mean of three seeds by as much as most ingredients do.
 TWELVE = tuple(range(12))
+# A share of seeds needs still more.
+TWENTY = tuple(range(20))
 
 
 def _named(
@@ -105,11 +121,15 @@ def _named(
 
 # In the order in which they run.
 EXPERIMENTS = {
+    "test: LeNet": Experiment(BOOK, final=True, seeds=tuple(range(5))),
+    "test: LeNet, max pooling": Experiment(MAX, final=True, seeds=tuple(range(5))),
+    "test: LeNet, digits": Experiment(BOOK, "MNIST", final=True),
     "test: wide": Experiment(WIDE, final=True),
     "test: recipe": Experiment(RECIPE, final=True),
     "test: digits": Experiment(DIGITS, "MNIST", final=True),
     **_named("knobs", KNOBS),
     **_named("together", TOGETHER),
+    **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
     **_named("wider", WIDER, seeds=TWELVE),
     **_named("digits", MOVED, name="MNIST", seeds=TWELVE),

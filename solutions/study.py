@@ -9,15 +9,17 @@ import hashlib
 import inspect
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
 
-from solutions import augmentation, lenet, stacked, training
+from solutions import augmentation, fused, lenet, stacked, training
 from solutions.data import ImageSet, load
 from solutions.dispatch import Job, train_jobs
 from solutions.files import write_whole
@@ -52,10 +54,15 @@ class Result:
         histories: one per seed, in their order.
         cpu_seconds: what the training of all seeds took of a processor's time: on one
             thread, unless a GPU trained.
+        answers: for each seed of a final experiment the class that its net gives each
+            test image, one digit for each; empty if they were not kept.
+        experiment: what was measured.
     """
 
     histories: tuple[History, ...]
     cpu_seconds: float
+    answers: tuple[str, ...]
+    experiment: Experiment
 
 
 @cache
@@ -138,7 +145,7 @@ def _split_once(name: str) -> tuple[ImageSet, ImageSet]:
 
 # What a result depends on. How runs are distributed changes their rounding at most.
 CODE: tuple[Any, ...] = (
-    *(augmentation, ImageSet, lenet, generator, stacked, training),
+    *(augmentation, ImageSet, fused, lenet, generator, stacked, training),
     *(load, sets_of, _split_once),
 )
 
@@ -166,9 +173,31 @@ def run(
     missing = [e for e in different if not file_of(folder, e).exists()]
     jobs = [Job(e.recipe, e.seeds, *sets_of(e)) for e in missing]
     for done in progress(train_jobs(jobs, device), "runs", len(jobs)):
-        result = Result(tuple(done.histories), done.cpu_seconds)
-        text = _json({"made_with": _made_with(device), **asdict(result)})
-        write_whole(file_of(folder, missing[done.number]), text)
+        experiment = missing[done.number]
+        entry = {
+            "made_with": _made_with(device),
+            "histories": [asdict(history) for history in done.histories],
+            "cpu_seconds": done.cpu_seconds,
+            "answers": answers_of(experiment, done.nets),
+        }
+        write_whole(file_of(folder, experiment), _json(entry))
+
+
+def answers_of(experiment: Experiment, nets: Sequence[nn.Sequential]) -> list[str]:
+    """Return the answers of nets to the test images, one digit each, if they count."""
+    if not experiment.final:
+        return []
+    images = sets_of(experiment)[1].images
+    return ["".join(map(str, _classes(net, images).tolist())) for net in nets]
+
+
+@torch.inference_mode()
+def _classes(
+    net: nn.Sequential, images: Float[Tensor, "n c h w"]
+) -> Int64[Tensor, " n"]:
+    """Return the class that a net gives each image."""
+    net.eval()
+    return torch.cat([net(X).argmax(dim=1) for X in images.split(256)])
 
 
 def _made_with(device: torch.device | None) -> dict[str, str]:
@@ -233,12 +262,14 @@ def read(experiments: Mapping[str, Experiment], path: Path) -> dict[str, Result]
             f"{path} has no result of the present code for: "
             f"{', '.join([*stale, *(stored.keys() - now.keys())])}; run `make study`"
         )
-    return {
-        name: Result(
-            tuple(_history(h) for h in entry["histories"]), entry["cpu_seconds"]
-        )
-        for name, entry in stored.items()
-    }
+    return {name: _result(stored[name], e) for name, e in experiments.items()}
+
+
+def _result(entry: Mapping[str, Any], experiment: Experiment) -> Result:
+    """Return a result as it was before it was written as JSON."""
+    histories = tuple(_history(history) for history in entry["histories"])
+    answers = tuple(entry.get("answers", ()))
+    return Result(histories, entry["cpu_seconds"], answers, experiment)
 
 
 def _history(entry: Mapping[str, Any]) -> History:

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from solutions.augmentation import augment
 from solutions.data import ImageSet
+from solutions.fused import fuse
 from solutions.lenet import LeNetSpec, build
 from solutions.progress import progress
 from solutions.reproducibility import generator
@@ -179,6 +180,7 @@ def train_seeds(
     *,
     device: torch.device | None = None,
     compiled: bool = False,
+    first: int | None = None,
 ) -> Trained:
     """Train several seeds of one recipe together, as one stacked net.
 
@@ -192,6 +194,7 @@ def train_seeds(
         test_set: examples to measure the accuracy on, after each epoch.
         device: where to train; None is the CPU.
         compiled: as in `train`.
+        first: how many epochs of the recipe are trained, the first ones; None is all.
 
     Returns:
         The trained nets, on the CPU, and their histories, in the order of the seeds.
@@ -201,7 +204,7 @@ def train_seeds(
     """
     nets = [build(recipe.spec, seed) for seed in seeds]
     group = stack(nets)
-    epochs = range(recipe.num_epochs)
+    epochs = range(recipe.num_epochs)[:first]
     histories = _fit(
         group,
         recipe,
@@ -217,7 +220,7 @@ def train_seeds(
 
 
 def _fit(
-    net: nn.Module,
+    net: nn.Sequential,
     how: Hyperparameters,
     seeds: Sequence[int],
     train_set: ImageSet,
@@ -237,6 +240,8 @@ def _fit(
     device = device or torch.device("cpu")
     net.to(device).to(memory_format=torch.channels_last)
     train_set, test_set = train_set.to(device), test_set.to(device)
+    if device.type == "cpu":  # on a GPU memory is not what it waits for
+        net = fuse(net)
     if compiled:
         net.compile(mode="reduce-overhead")
     optimizer = torch.optim.SGD(

@@ -58,6 +58,9 @@ def test_results_are_written_and_read_back(tmp_path):
     assert len(history.test_acc) == 2 and len(history.grad_norm[1]) == 4
     assert hash(history) is not None  # tuples all the way down, as it was trained
     assert results["first"].cpu_seconds > 0
+    assert results["first"].answers == ()  # only the test images count
+    [answers] = results["second"].answers
+    assert len(answers) == 10 and answers.isdigit()
     for entry in json.loads(
         (tmp_path / "study.json").read_text(encoding="utf-8")
     ).values():

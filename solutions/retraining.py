@@ -1,0 +1,150 @@
+"""Section 6.6: training results of the study again, to see that they still come out.
+
+Belongs here: what is trained again in each run, and how near it must come.
+Does not belong here: making and keeping the results (`study`).
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from solutions.dispatch import Job, train_jobs, train_recipes
+from solutions.study import Experiment, Result, answers_of, sets_of
+from solutions.training import History
+
+# How far a run may be from the stored one: in the mean loss, and in the accuracies.
+# `make portability` holds every rounding that it tries to a third of this.
+TOLERANCE = {"train_loss": 0.03, "train_acc": 0.01, "test_acc": 0.012}
+
+
+class Reproduced(NamedTuple):
+    """An experiment of the study, after a part of it, or all, was trained again.
+
+    Args:
+        nets: those trained to the end, on the CPU, in the order of the seeds.
+        histories: one per seed: new if all was trained again, else stored.
+        answers: likewise the class that each net gives each test image.
+    """
+
+    nets: list[nn.Sequential]
+    histories: list[History]
+    answers: Int64[Tensor, "seeds n"]
+
+
+def is_full() -> bool:
+    """Say whether everything is to be trained again: ``D2L_FULL`` is `yes`.
+
+    Raises:
+        RuntimeError: if ``D2L_FULL`` is neither `yes`, `no` nor empty.
+    """
+    asked = os.environ.get("D2L_FULL") or "no"
+    if asked not in ("yes", "no"):
+        raise RuntimeError(f"D2L_FULL is {asked!r}, but must be yes or no")
+    return asked == "yes"
+
+
+def retrain(
+    results: Sequence[Result],
+    device: torch.device | None = None,
+    *,
+    seed: int | None = None,
+    first: int | None = 2,
+) -> list[Reproduced]:
+    """Train results of the study again, and demand that the code still gives them.
+
+    With ``D2L_FULL=yes`` that is all of each result. Otherwise it is the first epochs
+    of one seed, which is another one in each week.
+
+    Args:
+        results: what to train again, from `study.read`.
+        device: where to train; None is the CPU.
+        seed: which seed to train if it is not all; None is that of the week.
+        first: how many of its epochs to train; None is all.
+
+    Returns:
+        Each experiment, in the same order.
+
+    Raises:
+        ValueError: if a run is further from the stored one than `TOLERANCE` allows.
+    """
+    if is_full():
+        return [_all_of(result, device) for result in results]
+    seeds = [seed_of_the_week(r.experiment) if seed is None else seed for r in results]
+    jobs = [
+        Job(r.experiment.recipe, (s,), *sets_of(r.experiment), first)
+        for r, s in zip(results, seeds, strict=True)
+    ]
+    reproduced = []
+    done = sorted(train_jobs(jobs, device))
+    for result, s, one in zip(results, seeds, done, strict=True):
+        demand_near(result, s, one.histories[0])
+        nets = one.nets if first is None else []
+        reproduced.append(Reproduced(nets, list(result.histories), _stored(result)))
+    return reproduced
+
+
+def _all_of(result: Result, device: torch.device | None) -> Reproduced:
+    """Train all seeds of a result again."""
+    experiment = result.experiment
+    [(nets, histories)] = train_recipes(
+        [experiment.recipe], experiment.seeds, *sets_of(experiment), device
+    )
+    for seed, history in zip(experiment.seeds, histories, strict=True):
+        demand_near(result, seed, history)
+    return Reproduced(nets, histories, _digits(answers_of(experiment, nets)))
+
+
+def _stored(result: Result) -> Int64[Tensor, "seeds n"]:
+    """Return the answers that the study kept."""
+    return _digits(result.answers)
+
+
+def _digits(answers: Sequence[str]) -> Int64[Tensor, "seeds n"]:
+    """Return classes that are written as one digit each."""
+    return torch.tensor([[int(digit) for digit in of_seed] for of_seed in answers])
+
+
+def seed_of_the_week(experiment: Experiment) -> int:
+    """Return one seed of an experiment: in time, each has its turn."""
+    week = datetime.now(UTC).toordinal() // 7
+    return experiment.seeds[week % len(experiment.seeds)]
+
+
+def demand_near(result: Result, seed: int, new: History) -> None:
+    """Refuse a run that does not do what the stored run of its seed did.
+
+    Args:
+        result: of the study.
+        seed: which of its seeds was trained.
+        new: what that run measured, in all epochs or in the first ones.
+
+    Raises:
+        ValueError: naming the first quantity and epoch that is too far off.
+    """
+    stored = result.histories[result.experiment.seeds.index(seed)]
+    for name, epoch, now, then in _pairs(new, stored):
+        if not abs(now - then) <= TOLERANCE[name]:  # a loss that is no number, too
+            raise ValueError(
+                f"seed {seed}, epoch {epoch}: {name} is {now:.4f}, but the study has "
+                f"{then:.4f}: the code of today does something else, or run "
+                "`make study` for this change"
+            )
+
+
+def _pairs(new: History, stored: History) -> Iterator[tuple[str, int, float, float]]:
+    """Yield what is compared: training epoch by epoch, the test once it has ended.
+
+    During a training with ReLU other rounding moves single test accuracies by several
+    points, and the means over an epoch's examples by little.
+    """
+    for name in ("train_loss", "train_acc"):
+        curves = zip(getattr(new, name), getattr(stored, name), strict=False)
+        for epoch, (now, then) in enumerate(curves, start=1):
+            yield name, epoch, now, then
+    if (last := len(new.test_acc)) == len(stored.test_acc):
+        yield "test_acc", last, new.test_acc[-1], stored.test_acc[-1]
