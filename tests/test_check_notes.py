@@ -8,9 +8,9 @@ import pytest
 from solutions.check import registry
 from tools.check_notes import NOTE, PAGE, label_of, note, with_list, with_notes
 from tools.lint_notebooks import EXERCISE, SOLUTION
-from tools.refresh import CHAPTERS
+from tools.notebooks import chapters
 
-NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
+NOTEBOOKS = chapters()
 TIDY = "run: python -m tools.check_notes"
 
 

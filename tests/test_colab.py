@@ -10,10 +10,9 @@ import pytest
 
 from tools.colab import configured_setup, setup_for, update, with_setup
 from tools.lint_notebooks import lint
-from tools.nbtol import run_faults
-from tools.refresh import CHAPTERS
+from tools.notebooks import chapters, run_faults
 
-NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
+NOTEBOOKS = chapters()
 ADDRESS = {"repository": {"url": "https://github.com/someone/book", "branch": "dev"}}
 
 

@@ -12,7 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from tools import refresh as tool
-from tools.refresh import CellFailedError, agree, largest_change, pixels_agree, refresh
+from tools.execution import CellFailedError
+from tools.refresh import agree, largest_change, pixels_agree, refresh
 
 FIGURE = """from solutions.display import show
 from solutions.figures import lines

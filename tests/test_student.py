@@ -10,10 +10,9 @@ from solutions.check import registry
 from tools import student
 from tools.check_notes import label_of
 from tools.lint_notebooks import EXERCISE, SOLUTION, SOLUTION_END
-from tools.nbtol import run_faults
-from tools.refresh import CHAPTERS
+from tools.notebooks import chapters, run_faults
 
-NOTEBOOKS = {path.stem: path for path in sorted(CHAPTERS.glob("*.ipynb"))}
+NOTEBOOKS = {path.stem: path for path in chapters()}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ import nbformat.v4
 
 from solutions.check.registry import AnyQuestion, call, exercises
 from tools.lint_notebooks import SOLUTION
-from tools.refresh import CHAPTERS, write_atomically
+from tools.notebooks import CHAPTERS
+from tools.refresh import write_atomically
 
 PAGE = CHAPTERS / "check.md"
 NOTE = "-your-answer"  # how the id of a note's cell ends

@@ -18,9 +18,10 @@ import nbformat
 import nbformat.v4
 import yaml
 
-from tools.refresh import CHAPTERS, write_atomically
+from tools.notebooks import ROOT, chapters
+from tools.refresh import write_atomically
 
-CONFIG = CHAPTERS.parent / "_config.yml"
+CONFIG = ROOT / "_config.yml"
 CELL = "colab"  # its id, and its tag; the tag remove-cell keeps it off the site
 SETUP = """\
 # In Colab alone: install the package that the cells below import.
@@ -93,7 +94,7 @@ def update(path: Path, source: str | None) -> bool:
 def main() -> int:
     """Update every notebook, and say what was done."""
     source = configured_setup()
-    changed = [p.name for p in sorted(CHAPTERS.glob("*.ipynb")) if update(p, source)]
+    changed = [p.name for p in chapters() if update(p, source)]
     print("\n".join(changed or ["no notebook changed"]))
     return 0
 

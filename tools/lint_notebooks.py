@@ -7,25 +7,29 @@ counted from 1, Markdown cells included.
 """
 
 import ast
-import json
 import re
 import sys
-import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import nbformat
 from markdown_it import MarkdownIt
 
 from tools.agreement import tolerance_of
-from tools.nbtol import run_faults
-from tools.refresh import CHAPTERS, IMAGES, KERNELSPEC
+from tools.notebooks import (
+    KERNELSPEC,
+    ROOT,
+    NotebookError,
+    chapters,
+    read,
+    run_faults,
+)
+from tools.refresh import IMAGES
 
-SOLUTIONS = CHAPTERS.parent / "solutions"
+SOLUTIONS = ROOT / "solutions"
 EXERCISES = {1: 6, 2: 4, 3: 4, 4: 6, 5: 6, 6: 4}  # section: number of exercises
 ADDED = "Also in the 1.0 edition"  # the part for exercises of that edition alone
 MAX_BYTES = 1_500_000
@@ -74,18 +78,13 @@ def lint(path: Path, defined: Collection[str]) -> list[Finding]:
         defined: the names that `solutions` defines.
 
     Returns:
-        What is wrong, in the order of the cells. A file that is no valid notebook is
+        What is wrong, in the order of the cells. A file that is no notebook is
         checked no further.
     """
-    text = path.read_text(encoding="utf-8")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            nbformat.validate(json.loads(text), version=4, version_minor=5)
-    except (ValueError, nbformat.ValidationError, Warning) as error:
-        reason = str(error).strip().splitlines()[0]
-        return [(0, f"is no valid notebook of format 4.5: {reason}")]
-    notebook = nbformat.reads(text, as_version=4)
+        notebook = read(path)
+    except NotebookError as error:
+        return [(0, error.fault)]
     found = [finding for rule in RULES for finding in rule(notebook.cells)]
     found += notebook_faults(notebook)
     found += repeated_definitions(notebook.cells, defined)
@@ -355,10 +354,9 @@ def defined_in(folder: Path) -> set[str]:
     return {name for source in sources for name in definitions(ast.parse(source))}
 
 
-def main(folder: Path = CHAPTERS) -> int:
-    """Print every finding in the notebooks of a folder; return the exit status."""
+def main(paths: Sequence[Path]) -> int:
+    """Print every finding in notebooks; return the exit status."""
     defined = defined_in(SOLUTIONS)
-    paths = sorted(folder.glob("*.ipynb"))
     lines = [
         f"{path.name}: cell {number}: {message}"
         if number
@@ -374,4 +372,4 @@ def main(folder: Path = CHAPTERS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(chapters()))

@@ -1,36 +1,37 @@
 """Run notebooks and compare them with their stored outputs.
 
-A pytest plugin on top of nbval, loaded by `conftest.py`. Belongs here: running the
-cells, limits, reports. Does not belong here: deciding when two outputs agree
-(`agreement`), writing outputs (`refresh`), the form of a notebook (`lint_notebooks`).
+A pytest plugin on top of nbval, loaded by `conftest.py`. Belongs here: collecting
+notebooks, comparing each cell, reports. Does not belong here: running a cell
+(`execution`), deciding when two outputs agree (`agreement`), writing outputs
+(`refresh`), the form of a notebook (`lint_notebooks`).
 
-nbval runs the cells and compares strings. Before it compares, `agreement` rewrites each
-fresh number that agrees with the stored one, so nbval's own report shows only what
-really changed. Stderr, errors and the order of the outputs must be equal.
+`execution` runs a cell, and nbval compares strings. Before it compares, `agreement`
+rewrites each fresh number that agrees with the stored one, so nbval's own report shows
+only what really changed. Stderr, errors and the order of the outputs must be equal.
 
-A notebook with a cell that was not run is refused: nbval would pass it unseen.
-Cells are counted from 1, Markdown cells included. A cell that does not end is stopped
-after ``CELL_LIMIT`` seconds, a variable of the environment, or after 900.
+A notebook with a cell that was not run is refused: nbval would pass it unseen. Cells
+are counted from 1, Markdown cells included. In `chapters/` only what `_toc.yml` names
+is collected.
 
 ``--deviations FILE`` writes, in JSON, how far each cell's numbers were from the stored
-ones, and the kind of device that the notebooks were told to train on.
+ones, a hash of its outputs as they came, and the kind of device that the notebooks were
+told to train on.
 """
 
-import contextlib
+import copy
+import hashlib
 import json
 import os
-import re
 import signal
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import partial
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from queue import Empty
 from typing import Any, NoReturn
 
 import pytest
-from nbval.plugin import IPyNbCell, IPyNbFile, NbCellError
+from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
 
 from solutions.files import write_whole
 from tools.agreement import (
@@ -42,53 +43,17 @@ from tools.agreement import (
     svg_deviation,
     tolerance_of,
 )
+from tools.execution import CellFailedError, Kernel, cell_limit
+from tools.notebooks import CHAPTERS, NotebookError, chapters, label, read, run_faults
 
-CELL_LIMIT = "900"
-GRACE = 5  # seconds in which a cell that was interrupted can say where it was
-
-
-def label(number: int, source: str) -> str:
-    """Name a cell by its number, counted from 1, and the first line of its source."""
-    first = source.strip().splitlines()[0] if source.strip() else "(empty)"
-    return f"cell {number} `{first}`"
-
-
-def run_faults(cells: Sequence[Any]) -> Iterator[tuple[int, str]]:
-    """Find the code cells that were not run once each, from the first to the last.
-
-    Args:
-        cells: the cells of the notebook.
-
-    Yields:
-        The number of the cell, and what is wrong with it.
-    """
-    expected = 1
-    for number, cell in enumerate(cells, start=1):
-        if cell.cell_type != "code" or not cell.source.strip():
-            continue
-        count = cell.execution_count
-        if count is None:
-            yield number, "was never run: it has no execution count"
-        elif count != expected:
-            yield (
-                number,
-                f"was run out of order: count {count}, but expected {expected}",
-            )
-        expected += 1
-
-
-def cell_limit() -> float:
-    """Return after how many seconds a cell is stopped: ``CELL_LIMIT``, else 900.
-
-    Raises:
-        ValueError: if ``CELL_LIMIT`` is no number of seconds.
-    """
-    text = os.environ.get("CELL_LIMIT") or CELL_LIMIT
-    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text):
-        raise ValueError(
-            f"CELL_LIMIT is {text!r}, but must be seconds, as in {CELL_LIMIT}"
-        )
-    return float(text)
+LINES = 10  # of what stands on stderr, in a report
+# Options of nbval that would compare less, or that nothing here reads.
+NO_USE = {
+    "nbval_lax": False,
+    "nbval_sanitize_with": None,
+    "nbval_kernel_name": None,
+    "nbval_cell_timeout": 2000,
+}
 
 
 def is_redrawn(metadata: Mapping[str, Any]) -> bool:
@@ -118,42 +83,41 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
-        self.measured["deviation"] = deviation(test, ref)
+        self.measured["deviation"] = _text(deviation(test, ref))
         if not self.redrawn:
-            self.measured["svg_deviation"] = svg_deviation(test, ref)
+            self.measured["svg_deviation"] = _text(svg_deviation(test, ref))
         snapped = snap_outputs(test, ref, self.tolerance, redrawn=self.redrawn)
         agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
         if agrees and (new := kinds(test)) != (old := kinds(ref)):
             self.comparison_traceback.append(f"The outputs' order was {old}, is {new}.")
             return False
+        if not agrees and "stderr" not in kinds(ref):
+            self.comparison_traceback += said_on_stderr(test)
         return agrees
 
     def runtest(self) -> None:
-        """Run the cell; if the kernel dies say so at once, if it hangs stop it."""
+        """Run the cell as `refresh` does, and compare as nbval does."""
+        if self.options["skip"]:
+            pytest.skip()
         self.measured = self.counted()
-        if not self.options["skip"]:
-            self.user_properties.append(("nbtol", self.measured))
+        self.user_properties.append(("nbtol", self.measured))
         try:
-            super().runtest()
-        except KernelDiedError:
-            self.give_up("the kernel died")
-        except CellHungError as error:
-            self.parent.timed_out = True  # what follows is then expected to fail
-            limit = self.config.option.nbval_cell_timeout
-            self.give_up(f"stopped after {limit:g} seconds", str(error))
-
-    def give_up(self, reason: str, *traceback: str) -> NoReturn:
-        """Stop the kernel, and say in which cell of which notebook it was, and why."""
-        self.parent.kernel.stop()
-        where = label(self.cell_num, self.cell.source)
-        message = f"{self.path.name}: {where}: {reason}"
-        raise NbCellError(self.cell_num, message, self.cell.source, *traceback)
+            outputs = self.parent.kernel.execute(self.cell_num).outputs
+        except CellFailedError as error:
+            self.parent.timed_out |= error.is_hung  # what follows is expected to fail
+            self.raise_cell_error(f"{self.path.name}: {error}", error.traceback)
+        self.measured["outputs"] = fingerprint(outputs)
+        stored = coalesce_streams(copy.deepcopy(self.cell.outputs))
+        if self.options["check"] and not self.compare_outputs(outputs, stored):
+            text = "\n".join(self.comparison_traceback)
+            self.raise_cell_error("Cell outputs differ", text)
 
     def counted(self) -> dict[str, Any]:
         """Return what the summary counts of this cell."""
         compared = bool(self.cell.outputs) and bool(self.options["check"])
         return {
             "notebook": os.path.relpath(self.path, self.config.rootpath),
+            "number": self.cell_num,
             "cell": self.cell.get("id", self.name),
             "compared": compared,
             "wider": self.tolerance != Tolerance(),
@@ -161,9 +125,9 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             if self.redrawn
             else 0,
             "device": self.device,
-            "atol": self.tolerance.atol,
+            "atol": str(self.tolerance.atol),
             "deviation": None,
-            "svg_atol": self.tolerance.svg_atol,
+            "svg_atol": str(self.tolerance.svg_atol),
             "svg_deviation": None,
         }
 
@@ -176,12 +140,28 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
         return f"{report}\nIf the change is meant: python -m tools.refresh {notebook}\n"
 
 
-class KernelDiedError(RuntimeError):
-    """The kernel ended while a message from it was awaited."""
+def said_on_stderr(outputs: Sequence[Any]) -> list[str]:
+    """Return the first lines of what a cell wrote to stderr, below a heading."""
+    text = "".join(o.text for o in outputs if o.get("name") == "stderr")
+    return ["On stderr stands:", *text.splitlines()[:LINES]] if text else []
 
 
-class CellHungError(RuntimeError):
-    """A cell did not end within the limit; the message is its traceback, if any."""
+def _text(distance: Decimal | None) -> str | None:
+    """Return a distance as what JSON, and so pytest-xdist, can carry."""
+    return None if distance is None else str(distance)
+
+
+def fingerprint(outputs: Sequence[Any]) -> str:
+    """Return a hash of outputs as they came, by which two runs can be compared.
+
+    Args:
+        outputs: the outputs of a cell. Its number, and the traceback of an error, which
+            names files of that run, are left out.
+    """
+    left_out = ("execution_count", "traceback")
+    kept = [{k: v for k, v in o.items() if k not in left_out} for o in outputs]
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class TolerantFile(IPyNbFile):  # type: ignore[misc]
@@ -191,12 +171,17 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         """Yield the code cells, numbered by their place in the notebook from 1.
 
         Raises:
-            CollectError: if a cell was not run, or its tolerance is not valid.
+            CollectError: if it is no notebook, a cell was not run, or its tolerance is
+                not valid.
         """
         # Here, because the lint imports this module and needs no torch.
         from solutions.reproducibility import choose_device
 
         self.device = device = choose_device().type
+        try:
+            read(self.path)
+        except NotebookError as error:
+            raise self.CollectError(str(error)) from None
         found = list(super().collect())
         cells = self.nb.cells
         for number, fault in run_faults(cells):
@@ -224,7 +209,7 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
         raise self.CollectError(f"{where} {fault}")
 
     def setup(self) -> None:
-        """Start the kernel, and from then on notice when it dies or hangs.
+        """Start the kernel.
 
         Raises:
             RuntimeError: if a test before has changed the device: then the kernel would
@@ -237,75 +222,40 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
                 f"{self.path.name} was collected for {self.device}, but would run on "
                 f"{now}: something has changed D2L_DEVICE"
             )
-        super().setup()
-        self.kernel.get_message = watched(self.kernel)
-        self.kernel.interrupt = partial(stop_hung, self.kernel, self.kernel.interrupt)
+        self.kernel = Kernel(self.nb, self.path.parent)
+
+    def teardown(self) -> None:
+        """End the kernel."""
+        if self.kernel is not None:
+            self.kernel.close()
 
 
-def watched(kernel: Any) -> Any:
-    """Return nbval's `kernel.get_message`, but asking each second if the kernel lives.
-
-    Args:
-        kernel: the running kernel.
-
-    Returns:
-        The function; it raises `KernelDiedError` instead of waiting for the time limit.
-    """
-    get_message = kernel.get_message
-
-    def get_message_while_alive(stream: str, timeout: float) -> Any:
-        deadline = time.monotonic() + timeout
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                return get_message(stream, timeout=max(0.0, min(1.0, left)))
-            except Empty:
-                if not kernel.is_alive():
-                    raise KernelDiedError from None
-                if left <= 0:
-                    raise
-
-    return get_message_while_alive
-
-
-def stop_hung(kernel: Any, interrupt: Callable[[], None]) -> NoReturn:
-    """Interrupt a cell that ran too long: nbval calls this in place of `interrupt`.
-
-    Args:
-        kernel: the running kernel.
-        interrupt: interrupts it.
-
-    Raises:
-        CellHungError: always; with the cell's traceback, unless the interruption does
-            not get through to it.
-    """
-    interrupt()
-    deadline = time.monotonic() + GRACE
-    traceback: list[str] = []
-    with contextlib.suppress(Empty, KernelDiedError):
-        while not traceback and (left := deadline - time.monotonic()) > 0:
-            message = kernel.get_message("iopub", timeout=left)
-            traceback = message["content"].get("traceback", [])
-    raise CellHungError("\n".join(traceback))
+class TerminatedError(pytest.exit.Exception, KeyboardInterrupt):  # type: ignore
+    """SIGTERM has come. It is an interrupt too, so no event loop holds it back."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare for notebooks: refuse an absent device, and stop in order if killed."""
-    os.environ["TQDM_DISABLE"] = "1"  # kernels inherit it: a progress bar is no output
+    """Prepare for notebooks: refuse what cannot work, and stop in order if killed."""
+    if sys.flags.optimize:
+        raise pytest.UsageError("-O and PYTHONOPTIMIZE remove the asserts: do without")
     if not config.getoption("nbval"):
         return
     from solutions.reproducibility import choose_device
 
     try:
         choose_device()
-        limit = cell_limit()
+        cell_limit()
     except (RuntimeError, ValueError) as error:
         raise pytest.UsageError(str(error)) from None
-    if not any("--nbval-cell-timeout" in a for a in config.invocation_params.args):
-        config.option.nbval_cell_timeout = limit
+    for name, unset in NO_USE.items():
+        if config.getoption(name) != unset:
+            option = name.replace("_", "-")
+            raise pytest.UsageError(f"--{option} has no use here: see tools/nbtol.py")
+    # A file that is no notebook fails, and the others are run.
+    config.option.continue_on_collection_errors = True
 
     def stop(*_: object) -> NoReturn:
-        pytest.exit("stopped by SIGTERM", returncode=128 + signal.SIGTERM)
+        raise TerminatedError("stopped by SIGTERM", 128 + signal.SIGTERM)
 
     def restore() -> None:
         signal.signal(signal.SIGTERM, before)
@@ -320,6 +270,9 @@ def pytest_collect_file(
 ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
     """Put a `TolerantFile` in the place of each notebook that nbval collected."""
     nodes = yield
+    is_asked_for = parent.session.isinitpath(file_path)
+    if file_path.parent == CHAPTERS and not is_asked_for:
+        nodes = nodes if file_path in chapters() else []
     return [
         TolerantFile.from_parent(parent, path=file_path)
         if type(node) is IPyNbFile
@@ -360,4 +313,5 @@ def pytest_terminal_summary(
         )
     if path := config.getoption("deviations"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(counts, indent=1, default=str) + "\n")
+        counts.sort(key=lambda count: (count["notebook"], count["number"]))
+        write_whole(path, json.dumps(counts, indent=1) + "\n")

@@ -1,7 +1,7 @@
 """Execute notebooks and store their outputs: the only way stored outputs change.
 
 ``python -m tools.refresh [notebook ...]``, by default all in `chapters/`. Belongs
-here: executing, tidying and writing notebooks. Does not belong here: deciding when two
+here: tidying and writing executed notebooks. Does not belong here: deciding when two
 outputs agree (`agreement`), the form of a notebook (`lint_notebooks`).
 
 Outputs that agree with the stored ones within tolerance stay as they are, so that a
@@ -10,17 +10,13 @@ refresh on another machine changes nothing that did not change. The notebook's m
 were stored; it changes with them, or with the versions.
 """
 
-import asyncio
 import base64
 import contextlib
 import copy
 import io
-import math
-import os
 import platform
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -32,25 +28,17 @@ from typing import Any
 import nbformat
 import numpy as np
 from matplotlib.image import imread
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbval.plugin import coalesce_streams
 
 from solutions.files import NotWrittenError, partial_of, write_whole
 from tools.agreement import FLOAT, SVG, TEXTS, snap_outputs, tolerance_of
-from tools.nbtol import cell_limit, label
+from tools.execution import CellFailedError, Kernel
+from tools.notebooks import KERNELSPEC, NotebookError, chapters, label, read
 
-CHAPTERS = Path(__file__).parents[1] / "chapters"
-KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 IMAGES = (SVG, "image/png")
-# The stored numbers are those of the CPU, and a progress bar is no result.
-SETTINGS = {"D2L_DEVICE": "cpu", "TQDM_DISABLE": "1"}
+SETTINGS = {"D2L_DEVICE": "cpu"}  # the stored numbers are those of the CPU
 VERSIONS = {"PyTorch": "torch", "NumPy": "numpy", "matplotlib": "matplotlib"}
 NUMBER = re.compile(FLOAT.pattern + r"|(?<![\w.])[-+]?\d+(?![\w.])")
-
-
-class CellFailedError(RuntimeError):
-    """A cell raised an unannounced error, ran too long, or its kernel died."""
 
 
 def execute(notebook: Any, folder: Path) -> Any:
@@ -61,67 +49,20 @@ def execute(notebook: Any, folder: Path) -> Any:
         folder: the working directory of the kernel.
 
     Returns:
-        The executed copy, without timings and widget states.
+        The executed copy.
 
     Raises:
         CellFailedError: if a cell fails that is not tagged ``raises-exception``, or
-            does not end within `nbtol.cell_limit`.
+            does not end within the limit.
     """
     fresh = copy.deepcopy(notebook)
-    limit = cell_limit()
-    client = NotebookClient(
-        fresh,
-        kernel_name=KERNELSPEC["name"],
-        resources={"metadata": {"path": str(folder)}},
-        timeout=math.ceil(limit),
-        record_timing=False,
-        store_widget_state=False,
-        coalesce_streams=False,
-    )
-    started = [0]
-    client.on_cell_start = lambda cell, cell_index: started.append(cell_index)
-    try:
-        _run(client)
-    except CellExecutionError as error:
-        reason = f"{error.ename}: {error.evalue}"
-    except CellTimeoutError:
-        reason = f"stopped after {limit:g} seconds"
-    except DeadKernelError:
-        reason = "the kernel died"
-    else:
-        return fresh
-    where = label(started[-1] + 1, fresh.cells[started[-1]].source)
-    raise CellFailedError(f"{where}: {reason}")
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop without handlers of signals, as on Windows.
-
-    With them nbclient would make a dead kernel of Ctrl-C, and the next one would start.
-    """
-
-    def add_signal_handler(self, *_: Any) -> None:  # type: ignore[override]
-        """Refuse, which nbclient expects."""
-        raise NotImplementedError
-
-
-def _run(client: NotebookClient) -> None:
-    """Let a client execute its notebook; its kernel ends with it, also if interrupted.
-
-    Raises:
-        KeyboardInterrupt: after the kernel has been stopped.
-    """
-    with asyncio.Runner(loop_factory=_Loop) as runner:
-        loop = runner.get_loop()
-        run = client.async_execute(stderr=subprocess.DEVNULL, env=os.environ | SETTINGS)
-        task = loop.create_task(run)
-        try:
-            loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, DeadKernelError):
-                loop.run_until_complete(task)
-            raise
+    with contextlib.closing(Kernel(notebook, folder, SETTINGS)) as kernel:
+        for number, cell in enumerate(fresh.cells, start=1):
+            if cell.cell_type == "code":
+                executed = kernel.execute(number)
+                cell.outputs = executed.outputs
+                cell.execution_count = executed.execution_count
+    return fresh
 
 
 def versions() -> dict[str, str]:
@@ -149,8 +90,6 @@ def tidy(notebook: Any) -> None:
     )
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            cell.outputs = coalesce_streams(cell.outputs)
 
 
 def set_alt_text(cell: Any) -> None:
@@ -292,12 +231,13 @@ def refresh(path: Path) -> list[str]:
 
     Raises:
         CellFailedError: if a cell fails.
+        NotebookError: if the file is no notebook.
         ValueError: if a cell's tolerance is not valid.
         NotWrittenError: if the disk is full.
     """
     partial_of(path).unlink(missing_ok=True)  # a killed refresh may have left it
+    stored = read(path)
     before = path.read_text(encoding="utf-8")
-    stored = nbformat.reads(before, as_version=4)
     fresh = execute(stored, path.parent)
     tidy(fresh)
     changes = merge(fresh, stored)
@@ -341,14 +281,14 @@ def write_atomically(path: Path, before: str, after: str) -> None:
 
 def main(names: Sequence[str]) -> int:
     """Refresh the notebooks named, or all, until one fails; return the exit status."""
-    for path in [Path(name) for name in names] or sorted(CHAPTERS.glob("*.ipynb")):
+    for path in [Path(name) for name in names] or chapters():
         try:
             changes = refresh(path)
+        except (NotebookError, NotWrittenError) as error:
+            print(error, file=sys.stderr)
+            return 1
         except (CellFailedError, ValueError) as error:
             print(f"{path.name}: {error}; the file is left as it was", file=sys.stderr)
-            return 1
-        except NotWrittenError as error:
-            print(error, file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(f"{path.name}: stopped; it is as it was, or new", file=sys.stderr)

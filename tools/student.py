@@ -24,9 +24,9 @@ from solutions.check.registry import AnyQuestion, exercises, listing
 from solutions.files import NotWrittenError, write_whole
 from tools.check_notes import label_of
 from tools.lint_notebooks import EXERCISE, FILE, SOLUTION, SOLUTION_END
-from tools.refresh import CHAPTERS, KERNELSPEC
+from tools.notebooks import KERNELSPEC, ROOT, NotebookError, chapters, read
 
-FOLDER = CHAPTERS.parent / "_build" / "student"
+FOLDER = ROOT / "_build" / "student"
 WIDTH = 88
 ABOUT = """\
 **This is the student notebook: the exercises without the answers.**
@@ -195,10 +195,10 @@ def main(arguments: Sequence[str]) -> int:
     """Write all student notebooks into a folder; return the exit status."""
     folder = Path(arguments[0]) if arguments else FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(CHAPTERS.glob("*.ipynb")):
+    for path in chapters():
         match = FILE.fullmatch(path.name)
         assert match is not None, path.name
-        made = student_notebook(nbformat.read(path, as_version=4), f"6.{match[1]}")
+        made = student_notebook(read(path), f"6.{match[1]}")
         nbformat.validate(made)
         text = nbformat.writes(made) + "\n"
         write_whole(folder / path.name, text)
@@ -208,5 +208,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except NotWrittenError as error:
+    except (NotebookError, NotWrittenError) as error:
         sys.exit(f"make: {error}")

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tools.browser import SITE
-from tools.refresh import CHAPTERS
+from tools.notebooks import CHAPTERS, chapters
 
-PAGES = [f"chapters/{path.stem}.html" for path in sorted(CHAPTERS.glob("*.ipynb"))]
+PAGES = [f"chapters/{path.stem}.html" for path in chapters()]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -13,55 +13,30 @@ import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from queue import Empty
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
 import pytest
-from nbval import plugin as nbval_plugin
-from nbval.kernel import RunningKernel
 
+from tools import nbtol
 from tools.mutants import ROOT, Mutant, Verdict, outputs, rank
 
-COMPARISON = "tools.nbtol"
 # It was imported before pytest could prepare its assertions; it has none.
 QUIET = ["-W", "ignore:Module already imported", "-p", "no:cacheprovider"]
 
 
-class ReplayedKernel(RunningKernel):  # type: ignore[misc]
+class ReplayedKernel:
     """Answers each cell with the outputs that a notebook has stored for it."""
 
-    def __init__(self, originals: Mapping[str, Any], name: str, cwd: str, **_: Any):
-        self.cells = iter(originals[Path(cwd).name].cells)
-        self.messages: list[dict[str, Any]] = []
+    def __init__(self, originals: Mapping[str, Any], notebook: Any, folder: Path):
+        self.cells = originals[folder.name].cells
 
-    def execute_cell_input(self, source: str, allow_stdin: bool | None = None) -> str:
-        """Prepare the messages that the cell with this source leads to."""
-        cell = next(
-            c for c in self.cells if c.cell_type == "code" and c.source == source
-        )
-        outputs = [(o.output_type, o) for o in cell.outputs]
-        for kind, content in [*outputs, ("status", {"execution_state": "idle"})]:
-            header = {"msg_id": cell.id}
-            self.messages.append(
-                {"msg_type": kind, "content": content, "parent_header": header}
-            )
-        return str(cell.id)
+    def execute(self, number: int) -> Any:
+        """Return the cell as the notebook without the mistake has stored it."""
+        return self.cells[number - 1]
 
-    def get_message(self, stream: str, timeout: float | None = None) -> dict[str, Any]:
-        """Return the next message; the one on the shell is that all went well."""
-        if not self.messages:
-            raise Empty
-        if stream == "shell":
-            return {**self.messages[-1], "content": {"status": "ok"}}
-        return self.messages.pop(0)
-
-    def is_alive(self) -> bool:
-        """Return whether it would answer: always."""
-        return True
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """End nothing: there is no process."""
 
 
@@ -167,10 +142,11 @@ def run_nbval(
     read = {p: nbformat.read(ROOT / p, as_version=4) for p in set(places.values())}
     originals = {name: read[place] for name, place in places.items()}
     options = ["--nbval", "--nbval-current-env", "--continue-on-collection-errors"]
-    settings = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={folder}", "-p", COMPARISON]
+    settings = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={folder}"]
+    settings += ["-p", nbtol.__name__]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(log):
         if not real:
             replay = partial(ReplayedKernel, originals)
-            patch.setattr(nbval_plugin, "RunningKernel", replay)
+            patch.setattr(nbtol, "Kernel", replay)
         pytest.main([*options, *settings, *QUIET, str(folder)], [reports])
     return reports, log.getvalue()

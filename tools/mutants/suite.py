@@ -30,7 +30,8 @@ from tools.mutants.replay import QUIET
 
 LIMIT = 600
 AT_ONCE = 2
-COPIED = ("solutions", "tests", "tools", "chapters", "conftest.py", "pyproject.toml")
+COPIED = ["solutions", "tests", "tools", "chapters"]
+COPIED += ["conftest.py", "pyproject.toml", "_toc.yml"]
 PRELOADED = ["torch", "torchvision", "pytest", "hypothesis", "beartype", "jaxtyping"]
 PRELOADED += ["nbval.plugin", "matplotlib.figure", "scipy.stats", "sympy"]
 # Where the tests are not in `test_` and the name of the module.
