@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace as replace_fields
 from decimal import Decimal
 
 import nbformat
@@ -12,12 +11,13 @@ import pytest
 import torch
 
 from tools import distances, portability
-from tools.distances import ROOT, TABLES, judged_alike, stored, trained_cells
-from tools.variants import PROOF, VARIABLE, VARIANTS, perturbed
+from tools.distances import TABLES, judged_alike, stored, trained_cells
+from tools.notebooks import ROOT
+from tools.variants import DRAW, PERTURBED, PROOF, VARIABLE, VARIANTS, perturbed
 
-# What a tolerance may be where the runs were closer than a third of it: twenty test
-# images of 10,000, and half a point, less than a drawn line is wide.
-FLOOR = {"numbers": Decimal("0.002"), "figure, points": Decimal("0.5")}
+# What a tolerance may be however close the runs were: thirty test images of 10,000, and
+# half a point, less than a drawn line is wide.
+FLOOR = {"numbers": Decimal("0.003"), "figure, points": Decimal("0.5")}
 
 
 def each_trained_cell():
@@ -27,17 +27,14 @@ def each_trained_cell():
 @pytest.mark.parametrize("cell", each_trained_cell())
 def test_a_tolerance_follows_from_the_distances_that_were_measured(cell):
     largest = max(cell.distances.values())
-    assert largest <= cell.tolerance, "it would cry wolf"
-    assert cell.tolerance <= max(3 * largest, FLOOR[cell.what]), "it was loosened"
+    assert 3 * largest <= cell.tolerance, "it may cry wolf"
+    assert cell.tolerance <= max(5 * largest, FLOOR[cell.what]), "it was loosened"
 
 
 @pytest.mark.parametrize("cell", each_trained_cell())
-def test_each_trained_cell_ran_with_changed_weights_and_otherwise(cell):
-    tolerances = [c for c in trained_cells(stored()) if c.name == cell.name]
-    alike = [c for c in tolerances if c.what == cell.what]
-    assert all(c.distances for c in alike), "no run that one is for"
-    runs = {run for c in alike for run in c.distances}
-    assert {"weights changed by one millionth"} < runs
+def test_each_trained_cell_ran_under_twenty_roundings_and_all_variants(cell):
+    assert cell.roundings >= 20
+    assert set(VARIANTS) <= set(cell.distances)
 
 
 def test_a_tolerance_for_cuda_is_held_against_the_runs_on_a_gpu():
@@ -54,7 +51,7 @@ def test_a_tolerance_for_cuda_is_held_against_the_runs_on_a_gpu():
 PROVED = {
     "one thread": {"threads": "1"},
     "two threads": {"threads": "2"},
-    "AVX2 instead of AVX-512": {"ATen": "AVX2", "oneDNN": "jit:avx2"},
+    "AVX2 at most": {"ATen": "AVX2", "oneDNN": "jit:avx2"},
     "neither AVX-512 nor AVX2": {"ATen": "DEFAULT", "oneDNN": "jit:sse41"},
     "without oneDNN": {"oneDNN": "not used"},
     "contiguous instead of channels last": {"channels last": "False"},
@@ -96,7 +93,13 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
         for line in (tmp_path / "runs.md").read_text(encoding="utf-8").splitlines()
         if line.startswith("| a new machine")
     ]
-    assert [c.strip() for c in row.split("|")[2:-1]] == ["1", "0.02", "", "1 differ"]
+    assert [c.strip() for c in row.split("|")[2:-1]] == [
+        "1",
+        "1",
+        "0.02",
+        "",
+        "1 differ",
+    ]
 
 
 def test_a_variant_is_not_taken_for_another_machine(tmp_path):
@@ -106,7 +109,7 @@ def test_a_variant_is_not_taken_for_another_machine(tmp_path):
 
 @pytest.mark.parametrize(
     "found, is_done",
-    [([{"passed": True}], True), ([{"passed": False}], False), ([0.8, 0.9], True)],
+    [([{"passed": True}], True), ([{"passed": True}, {"passed": False}], False)],
 )
 def test_a_run_with_a_failed_cell_is_done_again(tmp_path, found, is_done):
     (tmp_path / "a.json").write_text(
@@ -141,7 +144,7 @@ def test_a_process_that_is_not_the_variant_ends(tmp_path):
     ],
 )
 def test_a_process_is_the_variant_that_it_is_called(name, key, value, tmp_path):
-    changed = {VARIABLE: name, PROOF: str(tmp_path / "proof")}
+    changed = {VARIABLE: name, DRAW: "1", PROOF: str(tmp_path / "proof")}
     subprocess.run(
         [sys.executable, "-c", "from tools.variants import enter; enter()"],
         env={**os.environ, **VARIANTS[name].environment, **changed},
@@ -156,12 +159,36 @@ def test_perturbed_weights_differ_by_their_size(draws):
     layer = torch.nn.Linear(100, 100)
     before = layer.weight.clone()
     if draws == "a function":
-        changed = perturbed(lambda seed: layer, 1e-6)(0)
+        changed = perturbed(lambda seed: layer, 1e-6, 1)(0)
     else:
-        assert perturbed(lambda self: None, 1e-6)(layer) is None
+        assert perturbed(lambda self: None, 1e-6, 1)(layer) is None
         changed = layer
     relative = (changed.weight / before - 1).std()
     assert 0.8e-6 < relative < 1.2e-6
+
+
+def test_each_matrix_draws_other_changes_and_an_interrupted_one_goes_on(tmp_path):
+    first = portability.fresh_draws(tmp_path / "draws.json")
+    assert portability.fresh_draws(tmp_path / "draws.json") == first
+    assert len(set(first)) == portability.ROUNDINGS >= 20
+    assert portability.fresh_draws(tmp_path / "others.json") != first
+
+
+def test_a_training_in_a_variant_has_a_third_of_its_tolerance(tmp_path):
+    wanted = {VARIABLE: PERTURBED, DRAW: "1", PROOF: str(tmp_path / "proof")}
+    code = """
+from solutions.retraining import TOLERANCE
+before = dict(TOLERANCE)
+from tools.variants import STRICTER, enter
+enter()
+assert STRICTER >= 3 and all(TOLERANCE[k] * STRICTER == before[k] for k in before)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **wanted}, cwd=ROOT, check=True
+    )
+
+
+JOB = ("one thread", 0, portability.SHORTEST)
 
 
 @pytest.fixture
@@ -169,7 +196,7 @@ def project(tmp_path, monkeypatch):
     """A project of one notebook and one module, as `portability` reads it."""
     cell = nbformat.v4.new_code_cell("1 + 1", metadata={"nbval": {"atol": 0.01}})
     notebook = tmp_path / portability.SHORTEST
-    tools = ("tools/agreement.py", "tools/nbtol.py", "tools/variants.py")
+    tools = [f"tools/{n}.py" for n in ("agreement", "execution", "nbtol", "variants")]
     for path in (
         notebook,
         *(tmp_path / module for module in ("solutions/one.py", *tools)),
@@ -193,14 +220,15 @@ def replace(path, old, new):
         (portability.SHORTEST, "1 + 1", "1 + 2"),
         ("solutions/one.py", "1", "2"),
         ("tools/agreement.py", "1", "2"),
+        ("tools/execution.py", "1", "2"),
         ("tools/nbtol.py", "1", "2"),
         ("tools/variants.py", "1", "2"),
     ],
 )
 def test_a_job_is_done_again_after_a_change_of_code(project, name, old, new):
-    before = portability.label(portability.FIRST, portability.SHORTEST)
+    before = portability.label(JOB)
     replace(project / name, old, new)
-    assert before != portability.label(portability.FIRST, portability.SHORTEST)
+    assert before != portability.label(JOB)
 
 
 @pytest.mark.parametrize(
@@ -208,18 +236,11 @@ def test_a_job_is_done_again_after_a_change_of_code(project, name, old, new):
     [(portability.SHORTEST, "0.01", "0.02"), ("solutions/one.py", "1", "1  # why")],
 )
 def test_a_result_outlives_a_change_of_tolerance_or_comment(project, name, old, new):
-    before = portability.label(portability.FIRST, portability.SHORTEST)
+    before = portability.label(JOB)
     replace(project / name, old, new)
-    assert before == portability.label(portability.FIRST, portability.SHORTEST)
+    assert before == portability.label(JOB)
 
 
-def test_a_training_is_done_again_after_a_change_of_its_recipe(project, monkeypatch):
-    before = portability.label(portability.FIRST, "the recipe")
-    changed = replace_fields(portability.RECIPE, lr=0.1)
-    monkeypatch.setitem(portability.TRAININGS, "the recipe", changed)
-    assert before != portability.label(portability.FIRST, "the recipe")
-
-
-def test_jobs_of_two_variants_are_two_jobs(project):
-    labels = [portability.label(name, portability.SHORTEST) for name in VARIANTS]
-    assert len(set(labels)) == len(VARIANTS)
+def test_jobs_of_two_variants_or_draws_are_two_jobs(project):
+    jobs = [(name, draw, JOB[2]) for name in VARIANTS for draw in (1, 2)]
+    assert len({portability.label(job) for job in jobs}) == len(jobs)

@@ -6,36 +6,35 @@ Does not belong here: starting runs (`portability`), when outputs agree (`agreem
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import nbformat
 from tabulate import tabulate
 
 from solutions.files import write_whole
 from tools.agreement import SVG_ATOL, Tolerance, tolerance_of
+from tools.notebooks import ROOT, chapters, read
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "chapters" / "portability.json"
 TABLES = ROOT / "chapters" / "portability"
 WHAT = ("numbers", "figure, points")
 
 
-def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summary(cells: Sequence[Mapping[str, Any]], runs: int = 1) -> dict[str, Any]:
     """Reduce what ``--deviations`` wrote to what the book shows.
 
     Args:
-        cells: one entry per cell. Which of them are trained, the notebooks of today
-            say, and not those of the day of the run.
+        cells: one entry per cell and run. Which of them are trained, the notebooks of
+            today say, and not those of the day of the run.
+        runs: how many runs there were.
 
     Returns:
-        Today's date and the device, how many were compared, the largest deviation of a
-        plain number, that of the numbers of each trained cell and of the coordinates of
-        each trained figure, and the cells that did not agree.
+        Today's date, the device and `runs`, how many cells were compared, the largest
+        deviation of a plain number, that of the numbers of each trained cell and of the
+        coordinates of each trained figure, and the cells that did not agree.
     """
 
     def name(cell: Mapping[str, Any]) -> str:
@@ -49,44 +48,50 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "on": datetime.now(UTC).date().isoformat(),
         "device": device,
-        "cells": len(compared),
+        "runs": runs,
+        "cells": len({name(c) for c in compared}),
         "plain": max(
             (float(c["deviation"]) for c in measured if name(c) not in numbers),
             default=0.0,
         ),
-        "trained": {
-            name(c): float(c["deviation"]) for c in measured if name(c) in numbers
-        },
-        "drawn": {
-            name(c): float(c["svg_deviation"])
+        "trained": largest(
+            (name(c), c["deviation"]) for c in measured if name(c) in numbers
+        ),
+        "drawn": largest(
+            (name(c), c["svg_deviation"])
             for c in compared
             if c["svg_deviation"] is not None and name(c) in figures
-        },
-        "failed": [name(c) for c in cells if not c["passed"]],
+        ),
+        "failed": sorted({name(c) for c in cells if not c["passed"]}),
     }
 
 
-def apart(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    """Return how far two curves lie apart, epoch by epoch.
+def largest(distances: Iterable[tuple[str, str]]) -> dict[str, float]:
+    """Return the largest of each cell's distances, by the cell's name.
 
-    >>> apart([0.5, 0.75], [0.5, 0.5])
-    [0.0, 0.25]
+    >>> largest([("a", "0.1"), ("b", "0"), ("a", "0.2")])
+    {'a': 0.2, 'b': 0.0}
     """
-    return [abs(a - b) for a, b in zip(one, other, strict=True)]
+    found: dict[str, float] = {}
+    for name, distance in distances:
+        found[name] = max(float(distance), found.get(name, 0.0))
+    return found
 
 
 def runs_table(runs: Mapping[str, Any]) -> str:
     """Write the table of all runs, in Markdown.
 
-    >>> one = {"cells": 9, "plain": 0.0, "trained": {"a b": 0.001}, "failed": []}
+    >>> one = {"runs": 1, "cells": 9, "plain": 0.0, "trained": {"a b": 0.001}}
+    >>> one["failed"] = []
     >>> print(runs_table({"a GPU": one}))
-    | run   | cells compared   | plain numbers   | trained numbers   | outputs   |
-    |-------|------------------|-----------------|-------------------|-----------|
-    | a GPU | 9                | 0               | 0.001             | agree     |
+    | run   | runs   | cells   | plain numbers   | trained numbers   | outputs   |
+    |-------|--------|---------|-----------------|-------------------|-----------|
+    | a GPU | 1      | 9       | 0               | 0.001             | agree     |
     """
     rows = [
         [
             name,
+            run.get("runs", 1),
             run["cells"],
             f"{run['plain']:g}",
             f"{max(run['trained'].values()):g}" if run["trained"] else "",
@@ -94,28 +99,7 @@ def runs_table(runs: Mapping[str, Any]) -> str:
         ]
         for name, run in runs.items()
     ]
-    heads = ["run", "cells compared", "plain numbers", "trained numbers", "outputs"]
-    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
-
-
-def trainings_table(runs: Mapping[str, Any]) -> str:
-    """Write how far test accuracies came to lie apart: in any epoch, and in the last.
-
-    The first run is that from which the distances were measured.
-
-    >>> first, other = {"LeNet": [0.0, 0.0]}, {"LeNet": [0.01, 0.002]}
-    >>> print(trainings_table({"a": {"trainings": first}, "b": {"trainings": other}}))
-    | run   | LeNet          |
-    |-------|----------------|
-    | b     | 0.0100, 0.0020 |
-    """
-    found = {name: run["trainings"] for name, run in runs.items() if "trainings" in run}
-    rows = [
-        [name, *(f"{max(curve):.4f}, {curve[-1]:.4f}" for curve in curves.values())]
-        for name, curves in found.items()
-    ]
-    heads = ["run", *next(iter(found.values()))]
-    rows = rows[1:]
+    heads = ["run", "runs", "cells", "plain numbers", "trained numbers", "outputs"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 
@@ -138,6 +122,7 @@ class Trained:
         what: the coordinates of its figure, or its numbers; one of `WHAT`.
         tolerance: how far they may be from the stored ones.
         distances: how far they were, by the name of the run.
+        roundings: how many runs that were.
         is_seen_on_gpu: whether one of these runs was on a GPU.
     """
 
@@ -147,6 +132,7 @@ class Trained:
     what: str
     tolerance: Decimal
     distances: Mapping[str, Decimal]
+    roundings: int
     is_seen_on_gpu: bool
 
 
@@ -156,8 +142,8 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
     Args:
         runs: what `stored` returns.
     """
-    for path in sorted(ROOT.glob("chapters/*.ipynb")):
-        for number, heading, cell in headed(nbformat.read(path, as_version=4).cells):
+    for path in chapters():
+        for number, heading, cell in headed(read(path).cells):
             name = f"{path.relative_to(ROOT)} {cell.id}"
             section = path.name[:3].replace("_", ".")
             where = name, f"{section}, cell {number}", heading
@@ -197,11 +183,12 @@ def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
 
 def distances(
     runs: Mapping[str, Any], key: str, name: str
-) -> tuple[dict[str, Decimal], bool]:
-    """Return how far one cell was off, by run, and whether a GPU was among them."""
+) -> tuple[dict[str, Decimal], int, bool]:
+    """Return how far one cell was off, in how many runs, whether one was on a GPU."""
     found = {run: result for run, result in runs.items() if name in result[key]}
     return (
         {run: Decimal(str(result[key][name])) for run, result in found.items()},
+        sum(result.get("runs", 1) for result in found.values()),
         any(result["device"] == "cuda" for result in found.values()),
     )
 
@@ -210,16 +197,16 @@ def tolerances_table(cells: Sequence[Trained]) -> str:
     """Write each tolerance, and the largest distance, from which it follows.
 
     >>> found = {"a GPU": Decimal("0.0012"), "one thread": Decimal(0)}
-    >>> place = ("a.ipynb b", "6.6, cell 3", "Exercise", WHAT[0])
-    >>> print(tolerances_table([Trained(*place, Decimal("0.002"), found, True)]))
+    >>> place = ("a.ipynb b", "6.6, cell 3", "6.6.1", WHAT[0])
+    >>> print(tolerances_table([Trained(*place, Decimal("0.004"), found, 21, True)]))
     | cell        | exercise   | what    | runs   | GPU   | largest   | tolerance   |
     |-------------|------------|---------|--------|-------|-----------|-------------|
-    | 6.6, cell 3 | Exercise   | numbers | 2      | yes   | 0.0012    | 0.002       |
+    | 6.6, cell 3 | 6.6.1      | numbers | 21     | yes   | 0.0012    | 0.004       |
     """
     rows = []
     for c in cells:
         largest = f"{float(max(c.distances.values(), default=0)):.3g}"
-        seen = [len(c.distances), "yes" if c.is_seen_on_gpu else "no"]
+        seen = [c.roundings, "yes" if c.is_seen_on_gpu else "no"]
         rows.append([c.place, c.heading, c.what, *seen, largest, c.tolerance])
     heads = ["cell", "exercise", "what", "runs", "GPU", "largest", "tolerance"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
@@ -239,7 +226,6 @@ def tables(runs: Mapping[str, Any]) -> dict[str, str]:
     return {
         "runs": runs_table(runs),
         "proofs": proofs_table(runs),
-        "trainings": trainings_table(runs),
         "tolerances": tolerances_table(list(trained_cells(runs))),
     }
 
