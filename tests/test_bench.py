@@ -40,9 +40,22 @@ def test_page_has_every_variant_and_setting(few_images, tmp_path):
 
 
 def test_speeds_are_relative_to_d2l_as_shipped():
-    table = bench.epoch_table({bench.AS_SHIPPED: 12.0, bench.ALONE: 3.0}, limit=1.2)
-    rows = [[c.strip() for c in line.split("|")[2:5]] for line in table.splitlines()]
-    assert rows[2:] == [["12.00", "1.0", "10%"], ["3.00", "4.0", "40%"]]
+    table = bench.epoch_table({bench.AS_SHIPPED: 12.0, bench.ALONE: 3.0}, 1.2, 2.4)
+    rows = [[c.strip() for c in line.split("|")[2:6]] for line in table.splitlines()]
+    assert rows[2:] == [["12.00", "1.0", "10%", "20%"], ["3.00", "4.0", "40%", "80%"]]
+
+
+def test_attainable_is_bounded_by_operations_and_by_bytes():
+    infinite = 1e30
+    flops = bench.epoch_flops(1000) / 1e9
+    assert bench.attainable_seconds(1000, 1e9, infinite) == pytest.approx(flops)
+    # By hand: inputs and outputs of each layer, twice or three times, four bytes each.
+    sizes = [784, 4704, 4704, 1176, 1600, 1600, 400, 400, 120, 120, 84, 84, 10]
+    times = [2, 2, 2, 3, 2, 2, 2, 3, 2, 3, 2, 3]
+    pairs = zip(sizes, sizes[1:], times, strict=False)
+    num_bytes = 4 * sum(n * (a + b) for a, b, n in pairs)
+    seconds = bench.attainable_seconds(1000, infinite, 1e9)
+    assert seconds == pytest.approx(1000 * num_bytes / 1e9)
 
 
 def test_blocks_and_groups_are_the_same_product(monkeypatch):

@@ -177,11 +177,11 @@ def test_each_matrix_draws_other_changes_and_an_interrupted_one_goes_on(tmp_path
 def test_a_training_in_a_variant_has_a_third_of_its_tolerance(tmp_path):
     wanted = {VARIABLE: PERTURBED, DRAW: "1", PROOF: str(tmp_path / "proof")}
     code = """
-from solutions.retraining import TOLERANCE
-before = dict(TOLERANCE)
-from tools.variants import STRICTER, enter
+from solutions.retraining import KINKED, SMOOTH
+before = [*SMOOTH.values(), *KINKED.values()]
+from tools.variants import enter
 enter()
-assert STRICTER >= 3 and all(TOLERANCE[k] * STRICTER == before[k] for k in before)
+assert [*SMOOTH.values(), *KINKED.values()] == [allowed / 3 for allowed in before]
 """
     subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **wanted}, cwd=ROOT, check=True

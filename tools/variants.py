@@ -86,8 +86,8 @@ def enter() -> None:
         )
     from solutions import retraining
 
-    for quantity in retraining.TOLERANCE:
-        retraining.TOLERANCE[quantity] /= STRICTER
+    for tolerance in (retraining.SMOOTH, retraining.KINKED):
+        tolerance.update({name: a / STRICTER for name, a in tolerance.items()})
     with Path(os.environ[PROOF]).open("a", encoding="utf-8") as file:
         file.write(json.dumps(proof()) + "\n")
 
