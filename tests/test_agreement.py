@@ -354,7 +354,7 @@ def drawing(size=10, width=0.8, alpha=0.5, text="abc", end=1.0):
         ({"size": 10.1}, False),
         ({"width": 0.81}, False),
         ({"alpha": 0.51}, False),
-        ({"text": "abd"}, False),
+        ({"text": "abx"}, False),
         ({"end": 1.01}, False),
         ({"end": 1.00001}, True),
     ],

@@ -18,6 +18,7 @@ from tools.nbtol import TolerantCell
 MODULE = "solutions/augmentation.py"  # its tests are few, no notebook imports it
 TRAINED = {"nbval": {"atol": 0.01, "why": "trained"}}
 SVG = '<path d="M 1 2.5 3.25"/><use href="#DejaVuSans-31" fill="#ffffff"/>'
+SVG += '<g transform="scale(0.1)" style="opacity: 0.6; stroke-width: 0.8"/>'
 DIGESTS = """
 from tests.test_mutants import all_mutants, digest
 print(digest(all_mutants()))
@@ -54,6 +55,9 @@ def notebook(tmp_path):
     cells = [
         code("a", v4.new_output("stream", text="loss 0.1234\nshape (2, 3)\n")),
         code("b", display(plain="acc 0.89, n 20.", table="acc 0.89"), metadata=TRAINED),
+        code(
+            "s", v4.new_output("stream", text="at rate 0.1\neps=1e-05, 1.25+0.125j\n")
+        ),
         code("c", display(svg=SVG, plain="A line."), display(plain="-1 × 2")),
     ]
     for count, cell in enumerate(cells, start=1):

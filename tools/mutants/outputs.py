@@ -31,6 +31,14 @@ SIGNED = re.compile(r"(?<![\w.])-?(?:\d+\.\d+|[1-9]\d*)(?![\w.])")
 SHAPE = re.compile(r"\(\[?\d+(?:, \d+)+\]?\)|\b\d+ ?[x×] ?\d+\b")
 WORD = re.compile(r"[A-Za-z]{2,}")
 LINE = re.compile(r"^.*\S.*\n.*\S.*$", re.MULTILINE)
+EXPONENT = re.compile(r"(?<=\de)[-+]\d\d\b")
+ONLY_DIGIT = re.compile(r"(?<=[a-z][ =])0\.0*[1-9](?![\d.])")
+IMAGINARY = re.compile(r"[-+]\d+\.\d+(?=j)")
+LINE_START = re.compile(r"(?<=\S)(\n *)(\S+) +(?=\S)")
+BLANK = re.compile(r"(?<=\w) (?=\w)")
+FIGURE_SIZE = re.compile(
+    r"(?<=scale\()[\d.]+|(?:(?<=opacity: )|(?<=width: )|(?<=font-size: ))[\d.]+"
+)
 FIGURE_INTEGER = re.compile(r"(?<![\w#.-])\d+(?![\w.])")
 COLOR = re.compile(r"#[0-9a-f]{6}\b")
 GLYPH = re.compile(r"(?<=#DejaVuSans-)[0-9a-f]{2}\b")
@@ -101,7 +109,7 @@ def shortened(text: str) -> str:
 def room(old: str, new: str, cell: Any) -> Decimal:
     """Return how much further two literals are apart than the regression allows."""
     atol = tolerance_of(cell.metadata).atol
-    return abs(Decimal(new) - Decimal(old)) - slack(new, atol)
+    return abs(Decimal(new) - Decimal(old)) - slack(new, atol, is_in_row=True)
 
 
 def other_digit(chance: random.Random, match: re.Match[str], cell: Any) -> str | None:
@@ -117,7 +125,8 @@ def just_beyond(chance: random.Random, match: re.Match[str], cell: Any) -> str |
     """Move a decimal number by its tolerance and one unit in its last place."""
     old = Decimal(match[0])
     unit = Decimal(1).scaleb(int(old.as_tuple().exponent))
-    step = slack(match[0], tolerance_of(cell.metadata).atol) + unit
+    atol = tolerance_of(cell.metadata).atol
+    step = slack(match[0], atol, is_in_row=True) + unit
     new = format(old + chance.choice([-1, 1]) * step.quantize(unit), "f")
     return new if "e" not in match[0] and room(match[0], new, cell) > 0 else None
 
@@ -133,6 +142,32 @@ def other_sign(chance: random.Random, match: re.Match[str], cell: Any) -> str | 
     old = match[0]
     new = old[1:] if old.startswith("-") else f"-{old}"
     return new if room(old, new, cell) > 0 else None
+
+
+def other_imaginary(
+    chance: random.Random, match: re.Match[str], cell: Any
+) -> str | None:
+    """Change the sign of an imaginary part that is not within its tolerance of zero."""
+    new = match[0].translate({ord("+"): "-", ord("-"): "+"})
+    return new if room(match[0], new, cell) > 0 else None
+
+
+def other_exponent(
+    chance: random.Random, match: re.Match[str], cell: Any
+) -> str | None:
+    """Make a number ten times as large or small, where no tolerance is stated."""
+    is_wide = tolerance_of(cell.metadata).atol > 0
+    return None if is_wide else f"{int(match[0]) + chance.choice([-1, 1]):+03d}"
+
+
+def other_only_digit(
+    chance: random.Random, match: re.Match[str], cell: Any
+) -> str | None:
+    """Change the only digit of a setting by one, where no tolerance is stated."""
+    digit = int(match[0][-1])
+    new = digit + 1 if digit == 1 else digit - 1
+    is_wide = tolerance_of(cell.metadata).atol > 0
+    return None if is_wide else f"{match[0][:-1]}{new}"
 
 
 def one_off(chance: random.Random, match: re.Match[str], cell: Any) -> str:
@@ -152,6 +187,21 @@ def other_line_first(chance: random.Random, match: re.Match[str], cell: Any) -> 
     """Swap two neighbouring lines."""
     first, second = match[0].split("\n")
     return f"{second}\n{first}"
+
+
+def line_later(chance: random.Random, match: re.Match[str], cell: Any) -> str:
+    """Move the first piece of a line to the end of the line before."""
+    return f" {match[2]}{match[1]}"
+
+
+def no_blank(chance: random.Random, match: re.Match[str], cell: Any) -> str:
+    """Remove the blank between two words or numbers."""
+    return ""
+
+
+def other_size(chance: random.Random, match: re.Match[str], cell: Any) -> str:
+    """Make a scale, an opacity or a line's width in a figure a little larger."""
+    return str(Decimal(match[0]) + Decimal("0.01"))
 
 
 def other_color(chance: random.Random, match: re.Match[str], cell: Any) -> str:
@@ -240,11 +290,17 @@ KINDS: dict[str, Mistake] = {
     "a sign": in_text(what=SIGNED, rewrite=other_sign),
     "a number just beyond its tolerance": in_text(what=DECIMAL, rewrite=just_beyond),
     TRAINED: in_text(what=DECIMAL, rewrite=trained),
+    "an imaginary part": in_text(what=IMAGINARY, rewrite=other_imaginary),
+    "the exponent of a number": in_text(what=EXPONENT, rewrite=other_exponent),
+    "the only digit of a setting": in_text(what=ONLY_DIGIT, rewrite=other_only_digit),
     "a shape": in_text(what=SHAPE, rewrite=one_off),
     "a count": in_text(what=INTEGER, rewrite=one_off),
     "a word": in_text(what=WORD, rewrite=other_word),
     "two lines swapped": in_text(what=LINE, rewrite=other_line_first),
+    "a line break moved": in_text(what=LINE_START, rewrite=line_later),
+    "a blank between words": in_text(what=BLANK, rewrite=no_blank),
     "a coordinate of a figure": in_figure(what=DECIMAL, rewrite=moved),
+    "a size in a figure": in_figure(what=FIGURE_SIZE, rewrite=other_size),
     "an integer of a figure": in_figure(what=FIGURE_INTEGER, rewrite=one_off),
     "a letter of a figure": in_figure(what=GLYPH, rewrite=other_glyph),
     "a colour of a figure": in_figure(what=COLOR, rewrite=other_color),
