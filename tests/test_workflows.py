@@ -108,16 +108,20 @@ def test_the_canary_flies_on_the_newest_python():
     assert "--output-file requirements-current.lock" in recipe
 
 
-def test_the_gpu_says_what_it_is_before_it_runs_and_always_hands_in_its_table():
+def test_the_gpu_says_what_it_is_runs_twice_and_always_hands_in_both_tables():
     job = WORKFLOWS["gpu"]["jobs"]["gpu"]
     steps = [step.get("run", step.get("uses", "")) for step in job["steps"]]
-    order = ["nvidia-smi", "make environment", "collect_env", "make test D2L_DEVICE="]
-    places = [next(i for i, s in enumerate(steps) if text in s) for text in order]
-    assert places == sorted(places)
+    run, table = "make test FULL=yes D2L_DEVICE=cuda", "_build/deviations.json"
+    first = "_build/deviations-first.json"
+    order = [run, f"cp {table} {first}", run, f"diff {first} {table}"]
+    beginning = len(steps) - len(order) - 1
+    assert steps[beginning:-1] == order
+    before = ["nvidia-smi", "make environment", "collect_env"]
+    places = [next(i for i, s in enumerate(steps) if text in s) for text in before]
+    assert places == sorted(places) and places[-1] < beginning
     (upload,) = used(job, "actions/upload-artifact")
-    assert upload["if"] == "always()"
-    assert upload["with"]["path"] == "_build/deviations.json"
-    assert job["steps"].index(upload) > places[-1]
+    assert upload["if"] == "always()" and upload is job["steps"][-1]
+    assert upload["with"]["path"] == "_build/deviations*.json"
 
 
 @pytest.mark.parametrize("name", ["gpu", "canary", "links"])
