@@ -8,6 +8,12 @@ SHELL := /bin/bash
 # The reader's settings for Python could hide our packages or change what runs.
 unexport PYTHONHOME PYTHONPATH PYTHONPLATLIBDIR PYTHONSAFEPATH PYTHONEXECUTABLE \
 	PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE
+# Files are read and names are printed as UTF-8, whatever the locale.
+export PYTHONUTF8 := 1
+# IPython and others do not start for a user without a home folder.
+ifeq ($(shell { [ ~ != / ] && [ -d ~ ] || [ -w ~ ]; } && echo yes),)
+export HOME := $(CURDIR)/_build/home
+endif
 # Relative to this folder, also in the notebooks, which run in chapters/.
 ifneq ($(D2L_DATA),)
 override D2L_DATA := $(if $(filter /% ~%,$(firstword $(D2L_DATA))),,$(CURDIR)/)$(D2L_DATA)
@@ -57,7 +63,7 @@ test: environment data ## run the unit tests, and every notebook against its out
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser
-	@$(RUN) -m pytest tests/site
+	@$(RUN) -m pytest -n auto --maxprocesses 4 tests/site
 
 student: environment ## write the notebooks without answers into _build/student
 	@$(RUN) -m tools.student

@@ -64,6 +64,18 @@ def test_the_readers_settings_for_python_are_not_handed_on(run, name):
 
 
 @needs_make
+def test_the_locale_does_not_matter(run):
+    assert run("data", show="PYTHONUTF8", PYTHONUTF8="0", LC_ALL="C").stdout == "1\n"
+
+
+@needs_make
+def test_who_has_no_home_folder_gets_one(run, tmp_path):
+    assert run("data", show="HOME", HOME=str(tmp_path)).stdout == f"{tmp_path}\n"
+    absent = str(tmp_path / "absent")
+    assert run("data", show="HOME", HOME=absent).stdout == f"{ROOT}/_build/home\n"
+
+
+@needs_make
 def test_a_python_may_lie_in_a_folder_with_blanks(run, tmp_path):
     python = tmp_path / "a folder 书" / "python3.11"
     python.parent.mkdir()
