@@ -19,6 +19,7 @@ import importlib.util
 import io
 import os
 import sys
+import sysconfig
 import time
 import traceback
 import warnings
@@ -304,16 +305,26 @@ def _run(
 
 
 def _described(error: BaseException) -> str:
-    """Say which exception it was, and in which line of the function."""
+    """Say which exception it was, and in which line of the reader's code."""
     text = str(error).strip().splitlines()
     what = f"raises {type(error).__name__}" + (f": {text[0]}" if text else "")
-    here = Path(__file__).parent
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        code = frame.f_code
-        # The first frame that is not ours is the reader's function.
-        if Path(code.co_filename).parent not in (here, here / "check"):
-            return f"{what} (line {line - code.co_firstlineno + 1} of {code.co_name})"
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    for code, line in [(frame.f_code, line) for frame, line in reversed(frames)]:
+        path = Path(code.co_filename)
+        if code.co_filename.startswith("<frozen ") or _is_library(path):
+            continue
+        if path.is_file():
+            return f"{what} ({path.name}, line {line})"
+        # In a notebook, lines are counted from the head of the function.
+        return f"{what} (line {line - code.co_firstlineno + 1} of {code.co_name})"
     return what
+
+
+def _is_library(path: Path) -> bool:
+    """Say whether a file belongs to this project, to Python or to what is installed."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [Path(__file__).parent, *(Path(sysconfig.get_path(n)) for n in names)]
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _same(before: object, after: object) -> bool:

@@ -143,8 +143,22 @@ def test_a_function_that_raises():
 
     text = said(raises)
     assert "raises IndexError: index 100 is out of bounds" in text
-    assert "(line 3 of raises)" in text
+    assert f"(test_check.py, line {raises.__code__.co_firstlineno + 2})" in text
     assert "X = [[0], [0]] (shape (2, 1))" in text
+
+
+def test_in_a_notebook_the_line_is_counted_from_the_head_of_the_function():
+    source = "x = 1\n\ndef raises(X, K):\n    y = X\n    return F.relu(y, 1, 2, 3)\n"
+    cell = {"F": F}
+    exec(compile(source, "/tmp/ipykernel_1/2.py", "exec"), cell)
+    assert "raises TypeError: relu() takes" in said(cell["raises"])
+    assert "(line 3 of raises)" in said(cell["raises"])
+
+
+def test_a_line_of_a_library_is_none_of_the_readers():
+    text = said(torch.nn.Conv2d(1, 1, 2))
+    assert "raises TypeError: Conv2d.forward() takes 2 positional" in text
+    assert "line" not in text
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, MemoryError])
@@ -499,7 +513,14 @@ def test_a_file_that_fails_or_hangs_is_an_answer_that_is_not_right(tmp_path, cap
     for name, source, text in (
         ("fails", "raise RuntimeError('no')", "raises RuntimeError: no"),
         ("hangs", "while True: pass", "takes longer than 2 s"),
+        ("exits", "\nimport sys\nsys.exit(3)", "SystemExit: 3 (exits.py, line 3)."),
+        ("asks", "f = 1\nx = input('?')", "a line (asks.py, line 2)."),
+        ("no-syntax", "\ndef f(X,K) X", "expected ':' (no-syntax.py, line 2)."),
+        ("imports", "f = 1\nimport helper", "division by zero (helper.py, line 4)."),
+        ("Lösung 答案", "def f(*_): return 1 / 0", "zero (Lösung 答案.py, line 1)."),
     ):
+        helper = tmp_path / "helper.py"
+        helper.write_text("def g():\n\n\n    1 / 0\ng()\n", encoding="utf-8")
         path = tmp_path / f"{name}.py"
         path.write_text(source, encoding="utf-8")
         arguments = ["--time-limit", "2", "6.3.1", f"{path}:f"]

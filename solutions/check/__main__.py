@@ -7,7 +7,9 @@ import argparse
 import ast
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 from solutions.check import Report, check, registry
 
@@ -81,4 +83,6 @@ def checked(exercise: str, argument: str) -> Report:
 
 
 if __name__ == "__main__":
+    # What a terminal cannot show must not end in a traceback.
+    cast(TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))
