@@ -1,3 +1,17 @@
-"""Loads the tolerance for compared notebook outputs, for every pytest run."""
+"""Loads the comparison of notebooks for every pytest run, and orders what it runs."""
+
+import joblib
+import pytest
 
 pytest_plugins = ["tools.nbtol"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes ``-n auto`` starts: the cores that may be used."""
+    return min(4, int(joblib.cpu_count()))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the notebook that trains begin, since what starts last would run alone."""
+    items.sort(key=lambda item: not item.path.name.startswith("6_6"))

@@ -129,6 +129,7 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             "deviation": None,
             "svg_atol": str(self.tolerance.svg_atol),
             "svg_deviation": None,
+            "outputs": None,
         }
 
     def repr_failure(self, excinfo: Any) -> str:
