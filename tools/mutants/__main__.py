@@ -106,7 +106,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
     for verdict in verdicts:
         where = "source" if verdict.mutant.line else "outputs"
         by_row[f"{where}: {verdict.mutant.kind}"].append(verdict)
-    rows = [[name, *counts(row)] for name, row in by_row.items() if row]
+    rows = [[name, *counts(row)] for name, row in by_row.items()]
     rows.append(["all", *counts(verdicts)])
     heads = ["What is changed", "tried", "found", "by the time limit", "survived"]
     return tabulate(rows, heads, tablefmt="github")
