@@ -1,9 +1,10 @@
-"""The Makefile: what it hands on, and that any make and sed will do."""
+"""What make and the tools hand on, and that any make and any sed will do."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def run(tmp_path):
 def test_a_relative_folder_of_the_data_is_the_same_for_all(run, given, handed_on):
     assert run("data", D2L_DATA=given).stdout == f"{handed_on}\n"
     assert run("data", f"D2L_DATA={given}").stdout == f"{handed_on}\n"
+
+
+@pytest.mark.parametrize("given", ["my images", "/a b/c", "~/images"])
+def test_so_it_is_for_a_tool_that_is_started_without_make(tmp_path, given):
+    done = subprocess.run(
+        [sys.executable, "-c", "import os, tools; print(os.environ['D2L_DATA'])"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "HOME": "/home/me", "D2L_DATA": given},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    expected = tmp_path / given.replace("~", "/home/me")
+    assert done.stdout == f"{expected}\n"
 
 
 @needs_make
