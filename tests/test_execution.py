@@ -218,7 +218,12 @@ def test_python_without_asserts_is_refused():
     command = [sys.executable, "-m", "pytest", "tests/test_alarms.py"]
     environment = {**os.environ, "PYTHONOPTIMIZE": "1"}
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=execution.ROOT
+        command,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=execution.ROOT,
+        encoding="utf-8",
     )
     said = "ERROR: -O and PYTHONOPTIMIZE remove the asserts: do without"
     assert (done.stdout + done.stderr).strip() == said
@@ -325,6 +330,7 @@ time.sleep(600)"""
         cwd=execution.ROOT,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     )
     pid = int(program.stdout.readline())
     program.send_signal(signal.SIGKILL)

@@ -142,7 +142,10 @@ def collect(work: Sequence[Job], folder: Path) -> dict[str, Any]:
     runs = {}
     for variant in VARIANTS:
         mine = [job for job in work if job[0] == variant]
-        found = [json.loads((folder / f"{label(j)}.json").read_text()) for j in mine]
+        found = [
+            json.loads((folder / f"{label(j)}.json").read_text(encoding="utf-8"))
+            for j in mine
+        ]
         draws = list(dict.fromkeys(draw for _, draw, _ in mine if draw))
         runs[variant] = entry(variant, found, draws)
     return runs
