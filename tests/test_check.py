@@ -509,26 +509,32 @@ def test_command_line_used_wrongly(answers, capsys, arguments, text):
     assert text in captured.err
 
 
-def test_a_file_that_fails_or_hangs_is_an_answer_that_is_not_right(tmp_path, capsys):
-    for name, source, text in (
-        ("fails", "raise RuntimeError('no')", "raises RuntimeError: no"),
-        ("hangs", "while True: pass", "takes longer than 2 s"),
+@pytest.mark.parametrize(
+    ("name", "source", "text"),
+    [
+        ("fails", "raise RuntimeError('no')", "RuntimeError: no (fails.py, line 1)."),
         ("exits", "\nimport sys\nsys.exit(3)", "SystemExit: 3 (exits.py, line 3)."),
         ("asks", "f = 1\nx = input('?')", "a line (asks.py, line 2)."),
         ("no-syntax", "\ndef f(X,K) X", "expected ':' (no-syntax.py, line 2)."),
         ("imports", "f = 1\nimport helper", "division by zero (helper.py, line 4)."),
         ("Lösung 答案", "def f(*_): return 1 / 0", "zero (Lösung 答案.py, line 1)."),
-    ):
-        helper = tmp_path / "helper.py"
-        helper.write_text("def g():\n\n\n    1 / 0\ng()\n", encoding="utf-8")
-        path = tmp_path / f"{name}.py"
-        path.write_text(source, encoding="utf-8")
-        arguments = ["--time-limit", "2", "6.3.1", f"{path}:f"]
-        try:
-            assert main(arguments) == 1
-        finally:
-            check.time_limit = 10.0
-        assert text in capsys.readouterr().out
+    ],
+)
+def test_a_file_that_fails_is_named_with_its_line(tmp_path, capsys, name, source, text):
+    helper = tmp_path / "helper.py"
+    helper.write_text("def g():\n\n\n    1 / 0\ng()\n", encoding="utf-8")
+    path = tmp_path / f"{name}.py"
+    path.write_text(source, encoding="utf-8")
+    assert main(["6.3.1", f"{path}:f"]) == 1
+    assert text in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("short_limit")
+def test_a_file_that_hangs_is_an_answer_that_is_not_right(tmp_path, capsys):
+    path = tmp_path / "hangs.py"
+    path.write_text("while True: pass", encoding="utf-8")
+    assert main(["--time-limit", "2", "6.3.1", f"{path}:f"]) == 1
+    assert "takes longer than 2 s" in capsys.readouterr().out
 
 
 def test_command_line_as_a_program(answers):
