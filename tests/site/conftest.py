@@ -14,6 +14,7 @@ A test asks for what it needs by name:
              Playwright's own options (`java_script_enabled=False`) say how.
              The network is cut. When the test ends, it fails if any page that it opened
              asked another host, wrote an error to the console, or missed a file.
+`unfold`     unfolds everything on an opened page, and waits until its formulas are set.
 `site`       the folder of the built site, a `Path`.
 
 A test that looks at files alone needs no browser: it reads them below `site`.
@@ -34,6 +35,15 @@ MINUTES = 5
 # Loaded, and the mathematics is typeset.
 SETTLED = """async () => document.readyState == "complete"
     && (await window.MathJax?.startup?.promise, true)"""
+# Opens every fold, and waits for the formulas that are typeset then.
+UNFOLD = """async () => {
+    const folds = [...document.querySelectorAll("details:not([open])")];
+    const opened = folds.map(fold => new Promise(
+        done => fold.addEventListener("toggle", done, { once: true })));
+    for (const fold of folds) fold.open = true;
+    await Promise.all(opened);
+    await window.MathJax?.startup?.promise;
+}"""
 
 
 def pytest_generate_tests(metafunc):
@@ -88,6 +98,11 @@ def open_page(browser, roots):
     for context in contexts:
         context.close()
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def unfold():
+    return lambda page: page.evaluate(UNFOLD)
 
 
 def watch(page, root, complaints, runs_scripts):

@@ -1,19 +1,7 @@
-"""Everyone can read the site: WCAG 2.2 AA in both themes, by keyboard, on a phone."""
+"""The site can be used by keyboard alone; `test_pages.py` has the rules of WCAG."""
 
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
 
-AXE = (
-    Path(axe_playwright_python.__file__)
-    .with_name("axe.min.js")
-    .read_text(encoding="utf-8")
-)
-# The rules of WCAG 2.0 to 2.2, levels A and AA, and axe's good practice beyond them.
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-OPEN_ALL = "document.querySelectorAll('details').forEach(fold => fold.open = true)"
-SETTLED = "() => new Promise(done => setTimeout(done, 300))"
 PATH = """node => {
     const path = [];
     for (let n = node; n.parentElement; n = n.parentElement)
@@ -41,41 +29,6 @@ FOCUSED = f"""async () => {{
             box.bottom > 0 && box.top < innerHeight,
     }};
 }}"""
-
-
-@pytest.mark.parametrize(
-    ("theme", "width"), [("light", 1280), ("dark", 1280), ("light", 375)]
-)
-def test_axe_finds_nothing_and_no_page_scrolls_sideways(open_page, page, theme, width):
-    opened = open_page(page, theme=theme, width=width)
-    assert opened.evaluate("document.documentElement.dataset.theme") == theme
-    opened.evaluate(OPEN_ALL)
-    opened.evaluate(SETTLED)
-    assert opened.evaluate("document.documentElement.scrollWidth") <= width
-    assert opened.evaluate("document.querySelector('main').scrollWidth") <= width
-    opened.evaluate(AXE)
-    found = opened.evaluate(
-        """rules => axe.run({
-            runOnly: rules, resultTypes: ["violations"], preload: false,
-            rules: { "target-size": { enabled: true } },
-        })""",
-        RULES,
-    )
-    assert found["passes"] or found["inapplicable"]
-    violations = [
-        f"{violation['id']}: {node['target']} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
-    assert not violations, "\n\n".join(violations)
-
-
-def test_axe_would_find_something(open_page):
-    page = open_page("chapters/index.html")
-    page.evaluate("document.querySelector('article p').style.color = '#ccc'")
-    page.evaluate(AXE)
-    found = page.evaluate("rules => axe.run({ runOnly: rules, preload: false })", RULES)
-    assert [violation["id"] for violation in found["violations"]] == ["color-contrast"]
 
 
 @pytest.mark.parametrize("name", ["chapters/6_2_conv-layer.html", "search.html"])

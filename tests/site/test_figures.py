@@ -19,11 +19,8 @@ LEGIBLE = 7.5  # pixels, the size of the smallest text
 # matplotlib writes text as outlines of 100 units: the scale is the size in points.
 TEXT = re.compile(r"scale\((0?\.\d+) -\1\)")
 WIDTH = re.compile(r'<svg [^>]*?width="([\d.]+)pt"', re.DOTALL)
-# Unfolds every solution, and loads every picture.
-UNFOLD = """async () => {
-    for (const details of document.querySelectorAll("details")) details.open = true;
-    for (const folded of document.querySelectorAll(".toggle-hidden"))
-        folded.classList.remove("toggle-hidden");
+# Loads every picture.
+LOAD = """async () => {
     const images = [...document.querySelectorAll("article img")];
     for (const image of images) image.loading = "eager";
     await Promise.all(images.map((image) => image.decode()));
@@ -46,48 +43,57 @@ BEHIND = """() => [...document.querySelectorAll("article img")].map((image) => {
 })"""
 
 
-def pictures(page):
-    page.evaluate(UNFOLD)
-    return page.evaluate(PICTURES)
-
-
 def smallest_text(svg, width):
     """Return the size of the smallest text of a picture shown `width` pixels wide."""
     size = min(float(scale) * 100 for scale in TEXT.findall(svg))
     return size * width / float(WIDTH.search(svg)[1])
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_every_picture_is_described_and_has_a_numbered_caption(open_page, chapter):
-    shown = pictures(open_page(chapter))
-    section = re.search(r"6_(\d)", chapter)[1]
-    assert shown
-    for n, picture in enumerate(shown, start=1):
+def check_described(pictures, section):
+    """Every picture is described, and has a numbered caption."""
+    assert pictures
+    for n, picture in enumerate(pictures, start=1):
         assert len(picture["alt"]) >= 20, picture
         assert picture["caption"] and picture["caption"] not in picture["alt"], picture
         assert picture["number"] == f"Fig. 6.{section}.{n}"
         assert picture["id"] == f"fig-6-{section}-{n}"
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_text_in_pictures_is_legible_on_a_phone(open_page, site, chapter):
-    page = open_page(chapter, width=375)
-    for picture in pictures(page):
+def check_legible(pictures, site):
+    """On a phone no picture is cut off, and its text can be read."""
+    for picture in pictures:
         assert picture["right"] <= 375, picture
         if picture["file"].endswith(".svg"):
             svg = (site / "_images" / picture["file"]).read_text(encoding="utf-8")
             assert smallest_text(svg, picture["width"]) >= LEGIBLE, picture
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
-@pytest.mark.parametrize("chapter", [*CHAPTERS, "chapters/benchmark.html"])
-def test_pictures_stay_on_white_in_the_dark_theme(open_page, chapter):
-    looks = open_page(chapter, theme="dark").evaluate(BEHIND)
+def check_on_white(page):
+    """Pictures stay on white in the dark theme."""
+    looks = page.evaluate(BEHIND)
     assert looks
     for background, filters in looks:
         assert background == "rgb(255, 255, 255)"
         # The theme's own filter changes contrast, and with it colours.
         assert filters == "none" or re.fullmatch(r"brightness\(0\.\d+\)", filters)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_pictures_are_described_legible_on_a_phone_and_on_white(
+    open_page, unfold, site, chapter
+):
+    page = open_page(chapter, theme="dark", width=375)
+    unfold(page)
+    page.evaluate(LOAD)
+    pictures = page.evaluate(PICTURES)
+    check_described(pictures, section=re.search(r"6_(\d)", chapter)[1])
+    check_legible(pictures, site)
+    check_on_white(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_the_picture_of_the_benchmark_is_on_white(open_page):
+    check_on_white(open_page("chapters/benchmark.html", theme="dark"))
 
 
 def test_smallest_text_is_measured_where_it_is_shown():

@@ -32,6 +32,16 @@ def table(columns):
     return f"<table style='font-size: 20px'><tr>{cells}</tr></table>"
 
 
+def font_names(pdf):
+    """Return the names of the fonts that the pages of a PDF use."""
+    with pikepdf.open(io.BytesIO(pdf)) as document:
+        return {
+            str(font.get("/FontDescriptor", {}).get("/FontName"))
+            for page in document.pages
+            for font in page.Resources.get("/Font", {}).values()
+        }
+
+
 @pytest.fixture
 def write(tmp_path, browser):
     """Print a page with something in its body; return the tab and the PDF."""
@@ -91,14 +101,18 @@ def test_what_stays_folded_is_an_error(write):
         write("<div class='admonition'><p style='display: none'>gone</p></div>")
 
 
-def test_a_chapter_prints_unfolded(open_page):
+def test_a_chapter_prints_unfolded_with_its_formulas(open_page):
     page = open_page("chapters/6_2_conv-layer.html")
+    page.evaluate("document.fonts.ready.then(() => null)")
+    answers = page.locator("article details.solution > section")
+    assert answers.count() >= 4 and not answers.first.is_visible()
+    names = font_names(page.pdf(prefer_css_page_size=True))
+    assert any("MathJax_Size3" in name for name in names)  # large brackets
     page.emulate_media(media="print")
-    hidden = """() => [...document.querySelectorAll("details > :is(p, div)")]
-        .filter(node => !node.checkVisibility({contentVisibilityAuto: true})
-            || !node.getBoundingClientRect().height).length"""
-    assert page.locator("details").count()
-    assert page.evaluate(hidden) == 0
+    assert all(answer.is_visible() for answer in answers.all())
+    assert page.locator("details .math").count()
+    assert not page.locator("details .math:not(:has(mjx-container))").count()
+    assert not page.locator(".reveal-all").is_visible()
 
 
 def test_the_site_offers_the_pdf_if_there_is_one(site):
@@ -117,12 +131,9 @@ def test_the_pdf_is_whole(site):
     assert pdf.stat().st_size < 10e6
     with pikepdf.open(pdf) as document:
         assert len(document.pages) > 100
-        fonts = {
-            str(font.get("/FontDescriptor", {}).get("/FontName"))
-            for page in document.pages
-            for font in page.Resources.get("/Font", {}).values()
-        }
-    assert any("MathJax_Math" in name for name in fonts)  # the mathematics is drawn
-    linked = pages_of(pdf.read_bytes())
+    content = pdf.read_bytes()
+    # The mathematics is drawn.
+    assert any("MathJax_Math" in name for name in font_names(content))
+    linked = pages_of(content)
     exercises = [name for name in linked if name.startswith("exercise-6-")]
     assert len(exercises) >= 30

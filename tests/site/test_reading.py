@@ -6,61 +6,81 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tools.browser import SITE
+
 ROOT = Path(__file__).parents[2]
 CHAPTER = "chapters/6_2_conv-layer.html"
+CHAPTERS = sorted(
+    p.relative_to(SITE).as_posix() for p in SITE.glob("chapters/6_*.html")
+)
 PARTS = ["Hint", "Short answer", "Why", "Check", "Common mistakes"]
 IN_VIEW = """element => {
     const { top, bottom } = element.getBoundingClientRect();
     return top >= 0 && top < innerHeight && bottom > 0 && element.checkVisibility();
 }"""
 IN_VIEW_SOON = f"id => ({IN_VIEW})(document.getElementById(id))"
+# Whether every formula in a fold is set.
+SET = """id => [...document.querySelectorAll(`[id='${id}'] .math`)]
+    .every(formula => formula.querySelector("mjx-container"))"""
 OPEN_FOLDS = """() => [...document.querySelectorAll("article details")]
     .filter(fold => fold.open).map(fold => fold.id)"""
 
 
-@pytest.fixture
-def chapters(site):
-    return sorted(
-        p.relative_to(site).as_posix() for p in site.glob("chapters/6_*.html")
-    )
-
-
-def test_every_exercise_has_its_number_and_its_parts_at_a_glance(open_page, chapters):
-    for chapter in chapters:
-        page = open_page(chapter)
-        exercises = page.locator("article .exercise.admonition")
-        assert exercises.count() >= 4
-        for exercise in exercises.all():
-            label = exercise.get_attribute("id")
-            number = label.removeprefix("ex-").replace("-", ".")
-            title = exercise.locator("> .admonition-title").inner_text()
-            assert title.strip() == f"Exercise {number}"
-            parts = page.locator(f"[id='{label}'] + .answer-parts a")
-            names = parts.all_inner_texts()
-            assert names == [name for name in PARTS if name in names]
-            assert {"Hint", "Short answer", "Check", "Common mistakes"} <= set(names)
-            assert all(part.is_visible() for part in parts.all())
-            for kind in ("hint", "solution"):
-                fold = page.locator(f"details#{label}-{kind}")
-                assert fold.locator("> summary").is_visible()
-                assert fold.get_attribute("open") is None
-            assert (
-                f"Exercise {number}"
-                in page.locator(f"#{label}-solution > summary").inner_text()
-            )
-
-
-def test_every_part_of_an_answer_can_be_linked_to(open_page, chapters):
-    for chapter in chapters:
-        page = open_page(chapter)
-        anchors = page.locator(".answer-parts a").evaluate_all(
-            "links => links.map(link => link.hash.slice(1))"
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_every_exercise_has_its_number_and_parts_that_can_be_linked_to(
+    open_page, chapter
+):
+    page = open_page(chapter)
+    exercises = page.locator("article .exercise.admonition")
+    assert exercises.count() >= 4
+    for exercise in exercises.all():
+        label = exercise.get_attribute("id")
+        number = label.removeprefix("ex-").replace("-", ".")
+        title = exercise.locator("> .admonition-title").inner_text()
+        assert title.strip() == f"Exercise {number}"
+        parts = page.locator(f"[id='{label}'] + .answer-parts a")
+        names = parts.all_inner_texts()
+        assert names == [name for name in PARTS if name in names]
+        assert {"Hint", "Short answer", "Check", "Common mistakes"} <= set(names)
+        assert all(part.is_visible() for part in parts.all())
+        for kind in ("hint", "solution"):
+            fold = page.locator(f"details#{label}-{kind}")
+            assert fold.locator("> summary").is_visible()
+            assert fold.get_attribute("open") is None
+        assert (
+            f"Exercise {number}"
+            in page.locator(f"#{label}-solution > summary").inner_text()
         )
-        for anchor in anchors:
-            page.evaluate(f"location.hash = '{anchor}'")
-            page.wait_for_function(IN_VIEW_SOON, arg=anchor)
-        kinds = {anchor.split("-", 4)[-1] for anchor in anchors}
-        assert kinds >= {"hint", "short-answer", "check", "common-mistakes"}
+    anchors = page.locator(".answer-parts a").evaluate_all(
+        "links => links.map(link => link.hash.slice(1))"
+    )
+    for anchor in anchors:
+        page.evaluate(f"location.hash = '{anchor}'")
+        page.wait_for_function(IN_VIEW_SOON, arg=anchor)
+    kinds = {anchor.split("-", 4)[-1] for anchor in anchors}
+    assert kinds >= {"hint", "short-answer", "check", "common-mistakes"}
+
+
+def test_formulas_are_set_when_their_fold_is_opened_and_the_place_is_kept(open_page):
+    page = open_page(CHAPTER)
+    fold = page.locator("#ex-6-2-1-solution")
+    assert fold.locator(".math").count() and not fold.locator("mjx-container").count()
+    summary = fold.locator("> summary")
+    summary.scroll_into_view_if_needed()
+    before = summary.bounding_box()
+    summary.click()
+    page.wait_for_function(SET, arg="ex-6-2-1-solution")
+    assert summary.bounding_box() == before
+    others = page.locator("details:not([open]) mjx-container")
+    assert not others.count()
+
+
+def test_a_part_that_is_linked_to_is_at_the_top_when_its_formulas_are_set(open_page):
+    page = open_page(CHAPTER)
+    page.locator("a[href='#ex-6-2-3-common-mistakes']").first.click()
+    page.wait_for_function(SET, arg="ex-6-2-3-solution")
+    part = page.locator("#ex-6-2-3-common-mistakes")
+    assert 60 < part.bounding_box()["y"] < 140  # below the header
 
 
 @pytest.mark.parametrize("at", ["file", "http"])
@@ -164,9 +184,9 @@ def test_the_theme_is_remembered(open_page):
     assert max(int(part) for part in re.findall(r"\d+", dark)[:3]) < 60
 
 
-def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page, chapters):
-    seen = 0
-    for chapter in chapters:
+def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page):
+    seen, targets = 0, {}
+    for chapter in CHAPTERS:
         page = open_page(chapter)
         for line in page.locator(".source-link").all():
             shown = line.locator("xpath=preceding-sibling::*[1]").locator("pre")
@@ -181,11 +201,16 @@ def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page, chapters):
                 )
                 assert definition.rstrip() in source
                 address = link.evaluate("link => link.href")
-                target = open_page(address.split("/html/", 1)[1])
+                page_of_file, anchor = address.split("/html/", 1)[1].split("#")
+                assert anchor == name
+                if file not in targets:
+                    targets[file] = open_page(page_of_file)
+                target = targets[file]
+                assert target.url.endswith(page_of_file)
                 code = target.locator("article pre").evaluate("pre => pre.textContent")
                 assert code.rstrip() == source.rstrip()
-                assert target.locator(f"[id='{name}']").evaluate(IN_VIEW)
-                target.close()
+                target.evaluate(f"location.hash = '{anchor}'")
+                target.wait_for_function(IN_VIEW_SOON, arg=anchor)
                 seen += 1
     assert seen >= 25
 
@@ -201,12 +226,3 @@ def test_the_copy_button_copies_the_shown_source(open_page):
     assert (
         copied.rstrip() == block.locator("pre").evaluate("p => p.textContent").rstrip()
     )
-
-
-def test_on_paper_every_answer_is_unfolded(open_page):
-    page = open_page(CHAPTER)
-    page.emulate_media(media="print")
-    answers = page.locator("article details.solution > section")
-    assert answers.count() >= 4
-    assert all(answer.is_visible() for answer in answers.all())
-    assert not page.locator(".reveal-all").is_visible()
