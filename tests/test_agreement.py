@@ -130,6 +130,7 @@ REALLY_CHANGED = {
     "rule longer by two": ("acc\n--------\n-0.0000", "acc\n------\n0.0000"),
     "rule of another sign": ("acc\n=======\n-0.0000", "acc\n------\n0.0000"),
     "gap wider by two": ("x   -0.0000", "x 0.0000"),
+    "gap in a tensor wider by two": ("[0.1234,   -0.0000]", "[0.1234, 0.0000]"),
     "another table": ("a  b\n\nx -0.0000", "a b\n\nx 0.0000"),
     "attribute of HTML": ('<td width="0.1235">1</td>', '<td width="0.1234">1</td>'),
 }
@@ -171,6 +172,7 @@ ONLY_ROUNDED = {
     "zeros not printed": ("[0.1234 0.03  ]", "[0.1234 0.0301]"),
     "zeros not printed, whole": ("[0.     0.1234]", "[0.0001 0.1234]"),
     "zeros not printed, sign": ("[-0.      0.1234]", "[0.     0.1234]"),
+    "padded on both sides": ("[0.5786 -0.459   0.    ]", "[0.5786 -0.4589 -0.    ]"),
     "round": ("[0.123, 0.4567]", "[0.1231, 0.4567]"),
     "lines broken elsewhere": (
         "tensor([-0.0000, 0.5000,\n         0.2500])",
