@@ -2,8 +2,12 @@
 // what a search on the site or a link's address has found is opened, and formulas are
 // typeset when their fold is opened: MathJax passes over folds.
 document.addEventListener("DOMContentLoaded", () => {
-  // MathJax's fonts beside the usual ones, and what in a formula asks for them.
-  const FONTS = { S1: "", S2: "", S3: "", S4: "", A: "", B: "\\mathbf", SS: "\\mathsf" };
+  // The fonts of formulas, and what in a formula asks for them.
+  const FONTS = {
+    "MJXZERO": "", "MJXTEX": "", "MJXTEX-I": "", "MJXTEX-A": "",
+    "MJXTEX-S1": "", "MJXTEX-S2": "", "MJXTEX-S3": "", "MJXTEX-S4": "",
+    "MJXTEX-B": "\\mathbf", "MJXTEX-SS": "\\mathsf",
+  };
   const folds = [...document.querySelectorAll("details")];
   const button = document.querySelector(".reveal-all");
 
@@ -24,7 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const formulas = [...document.querySelectorAll("details .math")];
     const tex = formulas.map((formula) => formula.textContent).join();
     for (const [font, command] of tex && Object.entries(FONTS)) {
-      if (tex.includes(command)) document.fonts.load(`1em MJXTEX-${font}`);
+      if (tex.includes(command)) document.fonts.load(`1em ${font}`);
     }
     window.addEventListener("beforeprint", () => {
       MathJax.typeset(folds.flatMap(contents));

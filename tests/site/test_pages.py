@@ -83,8 +83,8 @@ def check_print(opened):
     before = opened.evaluate(FONTS)
     opened.evaluate("dispatchEvent(new Event('beforeprint'))")
     opened.emulate_media(media="print")
-    check_formulas(opened)
     opened.evaluate("document.fonts.ready.then(() => null)")
+    check_formulas(opened)
     assert set(opened.evaluate(FONTS)) <= set(before)
     opened.emulate_media(media="screen")
 
