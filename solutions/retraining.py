@@ -39,18 +39,18 @@ def retrain(
     device: torch.device | None = None,
     *,
     seed: int | None = None,
-    first: int | None = 2,
+    first: int | None = 1,
 ) -> list[list[nn.Sequential]]:
     """Train results of the study again, and demand that the code still gives them.
 
-    With ``D2L_FULL=yes`` that is all of each result. Otherwise it is the first epochs
+    With ``D2L_FULL=yes`` that is all of each result. Otherwise it is the first epoch
     of one seed, which is another one in each week.
 
     Args:
         results: what to train again, from `study.read`.
         device: where to train; None is the CPU.
         seed: which seed to train if it is not all; None is that of the week.
-        first: how many of its epochs to train; None is all.
+        first: how many of its epochs to train, the first ones; None is all.
 
     Returns:
         For each result the nets that were trained, on the CPU, in the order of seeds.

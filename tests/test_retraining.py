@@ -49,7 +49,8 @@ def trained(monkeypatch):
 @pytest.mark.parametrize(
     "full, how, expected, num_nets",
     [
-        ("no", {"seed": 7}, [(7, 2)], 1),
+        ("no", {"seed": 7}, [(7, 1)], 1),
+        ("no", {"seed": 4, "first": 2}, [(4, 2)], 1),
         ("", {"seed": 7, "first": None}, [(7, 3)], 1),
         ("yes", {"seed": 7}, [(4, 3), (7, 3)], 2),
     ],
