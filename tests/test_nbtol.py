@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tools.agreement import SVG
+from tools.notebooks import ROOT
 
 pytest_plugins = ["pytester"]
 
@@ -209,6 +210,46 @@ def test_deviations_are_written_cell_by_cell(
     assert [cell["atol"] for cell in found] == ["0.02", "0", "0"]
     assert [cell["svg_atol"] for cell in found] == ["0.02", "2", "0.02"]
     assert {cell["device"] for cell in found} == {"cpu"}
+
+
+def test_several_processes_count_and_write_the_same(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("b", "a"):
+        cells = [code("print(0.81)", [stream("0.80\n")], TRAINED), code("1 / 0")]
+        save(pytester, cells)
+        (pytester.path / "book.ipynb").rename(pytester.path / f"{name}.ipynb")
+    found = []
+    for processes in ("0", "2"):
+        options = ("-n", processes, "--dist", "loadfile", "--deviations", "found.json")
+        result = pytester.runpytest_subprocess(
+            "--nbval", "-p", "tools.nbtol", *options, timeout=600
+        )
+        result.assert_outcomes(passed=2, failed=2)
+        said = "nbtol: 2 notebooks, 4 cells run, 2 compared with stored outputs, 2 with"
+        result.stdout.fnmatch_lines([f"{said} a wider tolerance"])
+        found.append((pytester.path / "found.json").read_bytes())
+    assert found[0] == found[1]
+    cells = json.loads(found[0])
+    assert [(c["notebook"], c["number"]) for c in cells] == [
+        (f"{name}.ipynb", number) for name in "ab" for number in (1, 2)
+    ]
+    assert cells[0]["outputs"] == cells[2]["outputs"] != cells[1]["outputs"] is None
+
+
+def test_options_that_would_compare_less_are_refused(pytester):
+    save(pytester, [code("1")])
+    result = run(pytester, "--nbval-lax")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --nbval-lax has no use here: see tools/nbtol*"]
+    )
+
+
+def test_the_report_says_what_stands_on_stderr(pytester):
+    save(pytester, [code("import sys\nprint('careful', file=sys.stderr)")])
+    result = run(pytester)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["On stderr stands:", "careful"])
 
 
 @pytest.mark.parametrize(("device", "atol"), [("cpu", "0.01"), ("cuda", "0.04")])
