@@ -24,6 +24,7 @@ MODULES = (
     "pooling",
     "lenet",
     "stacked",
+    "fused",
     "augmentation",
     "shapes",
     "training",
