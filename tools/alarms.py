@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-NBVAL = ("-m", "pytest", "-q", "--nbval", "--nbval-current-env")
+NBVAL = ("-m", "pytest", "-q", "--nbval")
 SETTINGS = ("-c", "pyproject.toml", "-p", "tools.nbtol")
 SUMMARY = re.compile(r"^nbtol: .*$", re.MULTILINE)
 
