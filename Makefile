@@ -7,7 +7,8 @@
 SHELL := /bin/bash
 # The reader's settings for Python could hide our packages or change what runs.
 unexport PYTHONHOME PYTHONPATH PYTHONPLATLIBDIR PYTHONSAFEPATH PYTHONEXECUTABLE \
-	PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE
+	PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE \
+	PYTEST_ADDOPTS
 # Files are read and names are printed as UTF-8, whatever the locale.
 export PYTHONUTF8 := 1
 # IPython and others do not start for a user without a home folder.
