@@ -60,6 +60,7 @@ def test_a_net_keeps_its_layers_and_its_outputs(spec, fused):
     torch.testing.assert_close(faster(X), net(X))
 
 
-def test_another_pooling_stays():
-    overlapping = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.AvgPool2d(3, 2))
-    assert list(fuse(overlapping)) == list(overlapping)
+@pytest.mark.parametrize("how", [(3, 2), (2, 1), (2, 2, 1)])
+def test_another_pooling_stays(how):
+    other = torch.nn.Sequential(torch.nn.Sigmoid(), torch.nn.AvgPool2d(*how))
+    assert list(fuse(other)) == list(other)
