@@ -58,7 +58,8 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 # FULL=yes trains everything in 6.6 again, and not only a part of it.
 test: environment data ## run the unit tests, and every notebook against its outputs
 	@$(RUN) -m tools.student
-	@D2L_FULL=$(or $(FULL),no) $(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+	@D2L_FULL=$(or $(FULL),no) $(if $(filter yes,$(FULL)),CELL_LIMIT=$(or $(CELL_LIMIT),7200)) \
+		$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 		--doctest-modules --nbval --deviations _build/deviations.json \
 		tests solutions tools $(NOTEBOOKS)
 
