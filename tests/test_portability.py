@@ -79,7 +79,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     monkeypatch.setattr(distances, "RESULTS", tmp_path / "portability.json")
     monkeypatch.setattr(distances, "TABLES", tmp_path)
     distances.store(before)
-    trained = next(c for c in trained_cells({}) if c.what == "figure, points")
+    trained = next(trained_cells({}))
     notebook, cell = trained.name.split()
     found = {"notebook": notebook, "cell": cell, "compared": True, "passed": False}
     found |= {"deviation": "0.02", "svg_deviation": "2.5", "device": "cuda"}
@@ -87,7 +87,7 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     (tmp_path / "found.json").write_text(json.dumps([found, *others]), encoding="utf-8")
     portability.add("a new machine", tmp_path / "found.json")
     assert list(stored()) == [*before, "a new machine"]
-    assert stored()["a new machine"]["drawn"] == {trained.name: 2.5}
+    assert stored()["a new machine"]["trained"] == {trained.name: 0.02}
     [row] = [
         line
         for line in (tmp_path / "runs.md").read_text(encoding="utf-8").splitlines()
@@ -96,8 +96,8 @@ def test_results_of_another_machine_are_added(tmp_path, monkeypatch):
     assert [c.strip() for c in row.split("|")[2:-1]] == [
         "1",
         "1",
+        "0",
         "0.02",
-        "",
         "1 differ",
     ]
 
