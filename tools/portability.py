@@ -33,7 +33,7 @@ from tools.variants import DRAW, PERTURBED, PROOF, VARIABLE, VARIANTS
 
 TRAINED = ("chapters/6_6_lenet.ipynb", "chapters/6_1_why-conv.ipynb")
 SHORTEST = "chapters/6_2_conv-layer.ipynb"
-ROUNDINGS = 8  # changes of the initial weights, for the notebooks that train
+ROUNDINGS = 10  # changes of the initial weights, for the notebooks that train
 START = """
 import os, traceback
 try:
