@@ -178,12 +178,12 @@ def run(
             "made_with": _made_with(device),
             "histories": [asdict(history) for history in done.histories],
             "cpu_seconds": done.cpu_seconds,
-            "answers": answers_of(experiment, done.nets),
+            "answers": _answers_of(experiment, done.nets),
         }
         write_whole(file_of(folder, experiment), _json(entry))
 
 
-def answers_of(experiment: Experiment, nets: Sequence[nn.Sequential]) -> list[str]:
+def _answers_of(experiment: Experiment, nets: Sequence[nn.Sequential]) -> list[str]:
     """Return the answers of nets to the test images, one digit each, if they count."""
     if not experiment.final:
         return []

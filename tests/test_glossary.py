@@ -6,8 +6,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools.notebooks import chapters
+
 CHAPTERS = Path(__file__).parent.parent / "chapters"
-NOTEBOOKS = sorted(CHAPTERS.glob("*.ipynb"))
+NOTEBOOKS = chapters()
 LINK = re.compile(r"\]\(glossary\.md#(term-[\w-]+)\)")
 WORDS = (CHAPTERS / "glossary.md").read_text(encoding="utf-8").split(":::{glossary}")[1]
 

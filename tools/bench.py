@@ -33,11 +33,12 @@ from tqdm import tqdm
 
 from solutions.data import ImageSet, cache_root, load
 from solutions.dispatch import train_recipes
+from solutions.experiments import BOOK
 from solutions.figures import throughput_panels
 from solutions.files import NotWrittenError, write_whole
-from solutions.lenet import LeNetSpec, build, layer_costs
+from solutions.lenet import build, layer_costs
 from solutions.reproducibility import choose_device
-from solutions.training import Recipe, train, train_seeds
+from solutions.training import train, train_seeds
 
 Key = TypeVar("Key")
 CHAPTERS = Path(__file__).parent.parent / "chapters"
@@ -48,7 +49,7 @@ NUM_SEEDS = (1, 2, 3, 5)
 NUM_BLOCKS = (1, 2, 4, 8, 16, 32, 64)
 NUM_CHANNELS = 1024
 SIDE = 32
-LENET = Recipe(LeNetSpec(), lr=0.9, num_epochs=1)
+LENET = replace(BOOK, num_epochs=1)
 CPU = torch.device("cpu")
 
 AS_SHIPPED = "`d2l.train_ch6`, 4 workers, as shipped"
@@ -223,15 +224,11 @@ def peak_flops(size: int = 2048) -> float:
 def epoch_flops(num_examples: int) -> int:
     """Count the floating-point operations of one training epoch of LeNet.
 
-    The forward pass costs two per multiplication and the backward pass twice as many,
-    but the first layer needs no gradient of its input.
-
     >>> round(epoch_flops(60_000) / 1e9)
     136
     """
-    costs = layer_costs(build(LENET.spec, seed=0))
-    forward = sum(c.multiplications for c in costs)
-    return 2 * num_examples * (3 * forward - costs[0].multiplications)
+    passes = layer_passes(build(LENET.spec, seed=0))
+    return num_examples * sum(operations for operations, _ in passes)
 
 
 def layer_passes(net: nn.Sequential) -> Iterator[tuple[int, int]]:
@@ -389,8 +386,7 @@ def write_page(folder: Path, rounds: int) -> None:
         f"{k} at once": partial(throughput, train_set, k, 256) for k in NUM_SEEDS
     }
     speeds = interleaved(by_batch | by_seeds, rounds)
-    ten = replace(LENET, num_epochs=10)
-    [(_, histories)] = train_recipes([ten], SEEDS, train_set, test_set)
+    [(_, histories)] = train_recipes([BOOK], SEEDS, train_set, test_set)
     text = PAGE.format(
         machine=machine(),
         torch=torch.__version__,

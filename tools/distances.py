@@ -205,9 +205,9 @@ def tolerances_table(cells: Sequence[Trained]) -> str:
     """
     rows = []
     for c in cells:
-        largest = f"{float(max(c.distances.values(), default=0)):.3g}"
+        most = f"{float(max(c.distances.values(), default=0)):.3g}"
         seen = [c.roundings, "yes" if c.is_seen_on_gpu else "no"]
-        rows.append([c.place, c.heading, c.what, *seen, largest, c.tolerance])
+        rows.append([c.place, c.heading, c.what, *seen, most, c.tolerance])
     heads = ["cell", "exercise", "what", "runs", "GPU", "largest", "tolerance"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 

@@ -19,8 +19,9 @@ import nbformat
 
 from tools.agreement import SVG, TEXTS, slack, tolerance_of
 from tools.mutants import ROOT, Mutant, rank
+from tools.notebooks import chapters
 
-NOTEBOOKS = sorted(p.name for p in (ROOT / "chapters").glob("*.ipynb"))
+NOTEBOOKS = [path.name for path in chapters()]
 CHEAP = [name for name in NOTEBOOKS if name != "6_6_lenet.ipynb"]  # it trains
 PER_KIND = 3  # mutants of each kind in each notebook, where it has places for them
 

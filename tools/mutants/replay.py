@@ -141,12 +141,11 @@ def run_nbval(
     reports, log = Reports(), io.StringIO()
     read = {p: nbformat.read(ROOT / p, as_version=4) for p in set(places.values())}
     originals = {name: read[place] for name, place in places.items()}
-    options = ["--nbval", "--nbval-current-env", "--continue-on-collection-errors"]
     settings = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={folder}"]
     settings += ["-p", nbtol.__name__]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(log):
         if not real:
             replay = partial(ReplayedKernel, originals)
             patch.setattr(nbtol, "Kernel", replay)
-        pytest.main([*options, *settings, *QUIET, str(folder)], [reports])
+        pytest.main(["--nbval", *settings, *QUIET, str(folder)], [reports])
     return reports, log.getvalue()

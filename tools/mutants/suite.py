@@ -39,7 +39,6 @@ TESTS = {
     "stacked": ("training",),
     "check/parts": ("check", "check_zoo"),
 }
-NBVAL = ("--nbval", "--nbval-current-env")
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 BY_LIMIT = "the time limit"
 
@@ -81,7 +80,7 @@ def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
         RuntimeError: if one is not green: then nothing can be said about a mutant.
     """
     runs = [[f"solutions/{name}.py", *tests_of(name)] for name in modules]
-    runs += [[*NBVAL, f"chapters/{name}"] for name in notebooks]
+    runs += [["--nbval", f"chapters/{name}"] for name in notebooks]
     with stoppable(ThreadPoolExecutor(AT_ONCE)) as threads:
         for run, fault in zip(runs, threads.map(_fault, runs), strict=True):
             if fault:
@@ -106,7 +105,7 @@ def _verdict(mutant: Mutant) -> Verdict:
         if status == 0 and (notebooks := notebooks_of(module)):
             for notebook in notebooks:
                 show_as_changed(copy / notebook, mutant)
-            status = run_pytest(copy, [*NBVAL, *notebooks])
+            status = run_pytest(copy, ["--nbval", *notebooks])
             by = "a notebook"
     if status is None:
         return Verdict(mutant, BY_LIMIT)
