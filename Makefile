@@ -1,7 +1,7 @@
 # Convolutional Neural Networks, Exercises Answered: every command, `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help book pdf test test-site student data lab refresh colab lint bench study \
+.PHONY: help book pdf test test-tools test-site student data lab refresh colab lint bench study \
 	portability mutants alarms lock newest links clean environment
 # Also for the make of macOS, 3.81: it knows no .SHELLFLAGS, so pipes set pipefail.
 SHELL := /bin/bash
@@ -56,12 +56,16 @@ pdf: environment ## write the whole book as one PDF, and offer it on the site
 	@$(MAKE) --no-print-directory book
 
 # FULL=yes trains everything in 6.6 again, and not only a part of it.
-test: environment data ## run the unit tests, and every notebook against its outputs
+test: environment data ## test the answers, and run every notebook against its outputs
 	@$(RUN) -m tools.student
 	@D2L_FULL=$(or $(FULL),no) $(if $(filter yes,$(FULL)),CELL_LIMIT=$(or $(CELL_LIMIT),7200)) \
 		$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 		--doctest-modules --nbval --deviations _build/deviations.json \
-		tests solutions tools $(NOTEBOOKS)
+		tests solutions $(NOTEBOOKS)
+
+test-tools: environment data ## test what tests: the regression itself, and the other tools
+	@$(RUN) -m tools.student
+	@$(RUN) -m pytest -n auto --dist loadfile --doctest-modules tests/tools tools
 
 test-site: book ## test the built site in a headless browser
 	@$(RUN) -m tools.browser

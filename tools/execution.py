@@ -121,9 +121,6 @@ def environment(scratch: Path) -> dict[str, str]:
         scratch: an empty folder, for what IPython wants to write.
     """
     passed_on = {k: v for k, v in os.environ.items() if PASSED_ON.fullmatch(k)}
-    # With one kernel for each core, threads would only wait for one another.
-    if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
-        passed_on.setdefault("OMP_NUM_THREADS", "1")
     is_variant = "D2L_VARIANT" in passed_on  # its `sitecustomize` stands on the path
     return passed_on | {
         "PYTHONPATH": os.environ["PYTHONPATH"] if is_variant else str(ROOT),

@@ -202,21 +202,33 @@ def test_a_variant_changes_the_kernel_by_its_own_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("workers", "asked", "threads"),
-    [("1", None, None), ("2", None, "1"), ("2", "4", "4")],
+    ("processes", "asked", "threads"),
+    [(None, None, None), (1, None, None), (2, None, "1"), (2, "4", "4")],
 )
-def test_kernels_side_by_side_have_one_thread_each(
-    tmp_path, monkeypatch, workers, asked, threads
+def test_processes_side_by_side_have_one_thread_each(
+    pytester, monkeypatch, processes, asked, threads
 ):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", workers)
     if asked:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert execution.environment(tmp_path).get("OMP_NUM_THREADS") == threads
+    pytester.makeconftest((execution.ROOT / "conftest.py").read_text("utf-8"))
+    monkeypatch.setenv("PYTHONPATH", str(execution.ROOT))
+    pytester.makepyfile(
+        f"""
+        import os
+        from tools.execution import environment
+
+        def test(tmp_path):
+            assert os.environ.get("OMP_NUM_THREADS") == {threads!r}
+            assert environment(tmp_path).get("OMP_NUM_THREADS") == {threads!r}
+        """
+    )
+    options = ("-n", str(processes)) if processes else ()
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
 
 
 def test_python_without_asserts_is_refused():
-    command = [sys.executable, "-m", "pytest", "tests/test_alarms.py"]
+    command = [sys.executable, "-m", "pytest", "tests/tools/test_alarms.py"]
     environment = {**os.environ, "PYTHONOPTIMIZE": "1"}
     done = subprocess.run(
         command,

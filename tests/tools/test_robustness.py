@@ -33,7 +33,7 @@ from tools import study as study_tool
 
 pytest_plugins = ["pytester"]
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MARK = "D2L_STARTED_BY_A_TEST"
 
 # Cells. The first says that it runs, and which process it is; the second ignores that

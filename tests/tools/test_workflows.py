@@ -8,7 +8,7 @@ import yaml
 
 from tools.environment import LOCKS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SUPPORTED = [f"{major}.{minor}" for major, minor in LOCKS]
 WORKFLOWS = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))

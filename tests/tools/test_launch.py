@@ -11,7 +11,7 @@ import yaml
 
 from tools.colab import CELL, setup_for, with_setup
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 CONFIGURATION = """\
 import sys

@@ -8,7 +8,7 @@ import nbformat.v4 as v4
 import pytest
 import torch
 
-from tests.samples import DRAWN, TRAINED, curve, shown, stream
+from tests.tools.samples import DRAWN, TRAINED, curve, shown, stream
 from tools.agreement import SVG
 from tools.notebooks import ROOT
 

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 
 from tools.environment import LOCKS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SUPPORTED = [f"{major}.{minor}" for major, minor in LOCKS]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "project"

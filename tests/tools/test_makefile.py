@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Makefile").read_text(encoding="utf-8")
 RECIPES = re.findall(r"^\t(?:.*\\\n)*.*$", TEXT, re.MULTILINE)
 

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from tests.samples import DRAWN, TRAINED, curve, shown, stream
+from tests.tools.samples import DRAWN, TRAINED, curve, shown, stream
 from tools.agreement import Tolerance, snap, snap_outputs, snap_svg, tolerance_of
 
 # What the cell prints or shows, what is stored, its metadata, whether they agree.
