@@ -22,8 +22,8 @@ export D2L_DATA
 endif
 
 # The first Python on the path that will do; without one, tools/environment.py says so.
-PYTHON ?= $(shell for p in python3.11 python3.13 python3.12 python3 python; do \
-	if $$p -I -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+PYTHON ?= $(shell for p in python3.11 python3.14 python3.13 python3.12 python3 python; do \
+	if $$p -I -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
 	2>/dev/null; then echo $$p; exit; fi; done; command -v python3 || echo python3.11)
 RUN := .venv/bin/python
 NOTEBOOKS ?= chapters _build/student
@@ -33,7 +33,7 @@ help: ## list these commands
 
 environment:
 	@command -v "$(PYTHON)" >/dev/null || \
-		{ echo "make: Python 3.11 to 3.13 is needed, but there is no $(PYTHON)" >&2; \
+		{ echo "make: Python 3.11 to 3.14 is needed, but there is no $(PYTHON)" >&2; \
 		exit 1; }
 	@"$(PYTHON)" -I tools/environment.py
 
@@ -103,7 +103,9 @@ study: environment data ## train every net of the study in 6.6; goes on where it
 portability: environment data ## run the notebooks as other machines would (SLICE=yes: one)
 	@$(RUN) -m tools.portability $(if $(SLICE),slice)
 
-LOCK := .venv/bin/uv pip compile --universal --generate-hashes --no-header --quiet
+# One version of each package for all Pythons.
+LOCK := .venv/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --quiet
 mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)
 	@$(RUN) -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
@@ -111,20 +113,13 @@ TIMES ?= 10
 alarms: environment data ## run every notebook TIMES times: none may fail
 	@$(RUN) -m tools.alarms $(TIMES)
 
-lock: environment ## write both locks anew from requirements.txt
-	@set -o pipefail; \
-	sed -E '/python_version >= "3.12"/d; s/; python_version < "3.12"//' requirements.txt | \
-		$(LOCK) --python-version 3.11 - --output-file requirements.lock
-	@set -o pipefail; grep python_version requirements.txt | \
-		$(LOCK) --python-version 3.12 --override - requirements.txt \
-		--output-file requirements-current.lock
+lock: environment ## write requirements.lock anew from requirements.txt
+	@$(LOCK) requirements.txt --output-file requirements.lock
 
-newest: environment ## write the newest of everything into the current lock, to try it
+newest: environment ## write the newest of everything into the lock, to try it
 	@mkdir -p _build
 	@sed -E '/^jupyter-book/!s/==[^; ]+//' requirements.txt >_build/newest.txt
-	@set -o pipefail; grep python_version _build/newest.txt | \
-		$(LOCK) --python-version 3.13 --override - --upgrade _build/newest.txt \
-		--output-file requirements-current.lock
+	@$(LOCK) --upgrade _build/newest.txt --output-file requirements.lock
 
 links: environment ## check the book's links to other sites
 	@.venv/bin/jupyter-book build . --builder linkcheck --path-output _build/links --quiet

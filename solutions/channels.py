@@ -26,7 +26,7 @@ from solutions.shapes import (
 # A difference this small, relative to the largest tap, counts as rounding.
 ROUNDING = 1e-12
 
-Taps = npt.NDArray[np.float64]
+Taps = npt.NDArray[np.floating]
 
 
 def corr2d_multi_in(
@@ -358,7 +358,7 @@ have an odd degree, which needs one
     num_quadratic = min((k_1 - 1) // 2, len(quadratic))
     num_linear = k_1 - 1 - 2 * num_quadratic
     chosen = [*linear[:num_linear], *quadratic[:num_quadratic]]
-    a = reduce(np.convolve, chosen, np.ones(1))
+    a: Taps = reduce(np.convolve, chosen, np.ones(1))
     tries = [(a, _divide(taps, a))]
     for _ in range(3):
         tries.append(_refine(taps, *tries[-1]))

@@ -2,12 +2,12 @@
 
 import itertools
 import math
-import warnings
 
 import numpy as np
 import pytest
 import sympy
 import torch
+from d2l import torch as d2l
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -65,10 +65,6 @@ def test_integer_dtypes_stay_integer():
 
 
 def test_the_book_of_d2l_agrees():
-    with warnings.catch_warnings():
-        # d2l 1.0.3 imports an old IPython interface; what it computes is unaffected.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from d2l import torch as d2l
     X, K = integers(3, 5, 4).float(), integers(2, 3, 2, 3, seed=1).float()
     Y = torch.stack(
         [sum(d2l.corr2d(x, k) for x, k in zip(X, K_o, strict=True)) for K_o in K]

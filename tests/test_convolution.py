@@ -1,12 +1,12 @@
 """Convolutions and kernels, against PyTorch, SciPy and the code of the book."""
 
 import math
-import warnings
 from fractions import Fraction
 
 import pytest
 import scipy.signal
 import torch
+from d2l import torch as d2l
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -55,10 +55,6 @@ def test_corr2d_is_conv2d_and_keeps_integers(n, k, seed):
 
 
 def test_corr2d_of_the_book_agrees():
-    with warnings.catch_warnings():
-        # d2l 1.0.3 imports an old IPython interface; what it computes is unaffected.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from d2l import torch as d2l
     X, K = integers(6, 8).float(), integers(3, 2, seed=1).float()
     assert torch.equal(corr2d(X, K), d2l.corr2d(X, K))
 

@@ -27,8 +27,6 @@ agrees:
 6. In an SVG the path data, the `x` and `y` and what is in ``translate()`` have the
    slack 0.02 points (``svg_atol``, in points, allows more), and matplotlib's ids, which
    are hashes of coordinates, may be renamed. Sizes, widths and colours are exact.
-   Another version of matplotlib than the one in the notebook's ``checked`` draws the
-   same figure with other outlines: then only the words and numbers in it are compared.
 7. Source code (Markdown that is one code block) must be equal.
 """
 
@@ -69,8 +67,6 @@ SVG_COORDINATES = re.compile(r'\s(?:d|x|y)="[^"]*"|translate\([^)]*\)')
 SVG_NUMBER = re.compile(r"(?<![\w#.-])-?\d+(?:\.\d+)?(?![\d.])")
 # An embedded image is left alone; an id is a letter or `_` and ten digits of a hash.
 SVG_ID = re.compile(r'base64,[^"]*|(?<=[hmp_])([0-9a-f]{10})\b')
-# matplotlib draws words as outlines, and writes before each what it says.
-SVG_WORDS = re.compile(r"<!-- (.*?) -->", re.DOTALL)
 
 Output: TypeAlias = Mapping[str, Any]
 
@@ -468,26 +464,8 @@ def _rename_ids(fresh: str, reference: str) -> str:
     return SVG_ID.sub(lambda m: names.get(m[1], m[0]), fresh)
 
 
-def snap_redrawn(fresh: str, reference: str) -> str:
-    """Return the stored SVG for one of another matplotlib that says the same.
-
-    Args:
-        fresh: the SVG just drawn.
-        reference: the stored SVG, drawn by another version of matplotlib.
-
-    Returns:
-        `reference` if the same words and numbers stand in both, else `fresh`.
-    """
-    same = SVG_WORDS.findall(fresh) == SVG_WORDS.findall(reference)
-    return reference if same else fresh
-
-
 def snap_outputs(
-    fresh: Sequence[Output],
-    reference: Sequence[Output],
-    tolerance: Tolerance,
-    *,
-    redrawn: bool = False,
+    fresh: Sequence[Output], reference: Sequence[Output], tolerance: Tolerance
 ) -> list[Any]:
     """Snap the outputs of a cell, paired as nbval pairs them: by kind, then in order.
 
@@ -495,7 +473,6 @@ def snap_outputs(
         fresh: the outputs just computed; they are not changed.
         reference: the stored outputs.
         tolerance: the tolerance of the cell.
-        redrawn: whether another matplotlib than here drew the stored figures.
 
     Returns:
         A copy of `fresh`, snapped.
@@ -503,9 +480,7 @@ def snap_outputs(
     snapped = copy.deepcopy(list(fresh))
     for kind, holder, old in _pairs(snapped, reference):
         key = "text" if kind == "stdout" else kind
-        if kind == SVG and redrawn:
-            holder[key] = snap_redrawn(holder[key], old)
-        elif kind == SVG:
+        if kind == SVG:
             holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
         else:
             holder[key] = snap(holder[key], old, tolerance.atol)
@@ -543,7 +518,7 @@ def svg_deviation(
 
     Args:
         fresh: the outputs just computed.
-        reference: the stored outputs, drawn by the same version of matplotlib.
+        reference: the stored outputs.
 
     Returns:
         The largest distance of a coordinate; None without SVGs, or if their numbers do

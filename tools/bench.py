@@ -151,11 +151,11 @@ def train_like_d2l(
         Seconds, and the test accuracy that d2l prints.
     """
     with warnings.catch_warnings(), where_d2l_finds_the_data() as printed:
-        # An old IPython interface; more workers than cores. Both are d2l's own.
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # d2l has more workers than there are cores
         from d2l import torch as d2l
 
         d2l.get_dataloader_workers = lambda: num_workers
+        d2l.use_svg_display = lambda: None  # it asks IPython for what 9 has not
         sets = d2l.load_data_fashion_mnist(256)
         net = build(LENET.spec, seed=0)
         seconds = seconds_of(

@@ -1,4 +1,4 @@
-"""Create `.venv` from this Python's lock, once; `make` runs this before all else.
+"""Create `.venv` from the lock, once; `make` runs this before all else.
 
 Belongs here: the checks a newcomer's machine may fail, each with one clear line.
 Only the standard library is used, since nothing is installed yet, and only syntax
@@ -18,12 +18,8 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 LOG = ROOT / ".venv-install.log"
-# The lock of each Python: 3.11 is the last for which there is all that d2l asks for.
-LOCKS = {
-    (3, 11): ROOT / "requirements.lock",
-    (3, 12): ROOT / "requirements-current.lock",
-    (3, 13): ROOT / "requirements-current.lock",
-}
+LOCK = ROOT / "requirements.lock"
+SUPPORTED = (3, 11), (3, 12), (3, 13), (3, 14)  # Pythons
 # Variables that pip must not see: all of Python's, and those of pip itself that could
 # put packages elsewhere or put in others. How pip reaches the packages is the reader's.
 NOT_FOR_PIP = re.compile(
@@ -45,7 +41,7 @@ REASONS = {
 
 def fingerprint() -> str:
     """Return a hash of everything that decides what is installed."""
-    lock = LOCKS[sys.version_info[:2]].read_text(encoding="utf-8")
+    lock = LOCK.read_text(encoding="utf-8")
     return hashlib.sha256(
         "\n".join([sys.version, str(ROOT), lock]).encode()
     ).hexdigest()
@@ -78,11 +74,11 @@ def libc_version() -> "tuple[int, int]":
 
 
 def check_python() -> None:
-    """Stop with one line if there is no lock for this Python."""
-    if sys.version_info[:2] not in LOCKS:
+    """Stop with one line if this Python is not supported."""
+    if sys.version_info[:2] not in SUPPORTED:
         stop(
-            "Python 3.11, 3.12 or 3.13 is needed, but {} is {}.{}.{}; install one, "
-            "or say make PYTHON=/path/to/python3.11".format(
+            "Python 3.11, 3.12, 3.13 or 3.14 is needed, but {} is {}.{}.{}; "
+            "install one, or say make PYTHON=/path/to/python3.11".format(
                 sys.executable, *sys.version_info[:3]
             )
         )
@@ -192,11 +188,10 @@ def main() -> None:
     print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
     LOG.write_text("", encoding="utf-8")
     create()
-    lock = LOCKS[sys.version_info[:2]]
-    # The lock is complete; without --no-deps pip would hold d2l's own pins against it.
-    pip("--no-deps", "--require-hashes", "-r", str(lock))
+    # The lock is complete, so that nothing has to be resolved.
+    pip("--no-deps", "--require-hashes", "-r", str(LOCK))
     pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    check_installed(lock.read_text(encoding="utf-8"))
+    check_installed(LOCK.read_text(encoding="utf-8"))
     stamp.write_text(fingerprint(), encoding="utf-8")
     LOG.unlink()
 

@@ -24,9 +24,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,7 +34,6 @@ from nbval.plugin import IPyNbCell, IPyNbFile, coalesce_streams
 
 from solutions.files import write_whole
 from tools.agreement import (
-    SVG,
     Tolerance,
     deviation,
     kinds,
@@ -56,37 +54,24 @@ NO_USE = {
 }
 
 
-def is_redrawn(metadata: Mapping[str, Any]) -> bool:
-    """Say whether another matplotlib than here drew a notebook's stored figures.
-
-    Args:
-        metadata: the metadata of the notebook; without ``checked`` it was this one.
-    """
-    drawn_by = metadata.get("checked", {}).get("versions", {}).get("matplotlib")
-    return drawn_by not in (None, version("matplotlib"))
-
-
 class TolerantCell(IPyNbCell):  # type: ignore[misc]
     """A cell whose fresh numbers are snapped to the stored ones before nbval compares.
 
     Attributes:
         tolerance: the tolerance its metadata asks for.
-        redrawn: whether another matplotlib than here drew its stored figures.
         device: the kind of device that trains: `cpu`, `cuda` or `mps`.
         measured: what the summary and ``--deviations`` say about it.
     """
 
     tolerance: Tolerance
-    redrawn: bool
     device: str
     measured: dict[str, Any]
 
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
         self.measured["deviation"] = _text(deviation(test, ref))
-        if not self.redrawn:
-            self.measured["svg_deviation"] = _text(svg_deviation(test, ref))
-        snapped = snap_outputs(test, ref, self.tolerance, redrawn=self.redrawn)
+        self.measured["svg_deviation"] = _text(svg_deviation(test, ref))
+        snapped = snap_outputs(test, ref, self.tolerance)
         agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
         if agrees and (new := kinds(test)) != (old := kinds(ref)):
             self.comparison_traceback.append(f"The outputs' order was {old}, is {new}.")
@@ -121,9 +106,6 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             "cell": self.cell.get("id", self.name),
             "compared": compared,
             "wider": self.tolerance != Tolerance(),
-            "redrawn": sum(SVG in o.get("data", {}) for o in self.cell.outputs)
-            if self.redrawn
-            else 0,
             "device": self.device,
             "atol": str(self.tolerance.atol),
             "deviation": None,
@@ -196,7 +178,6 @@ class TolerantFile(IPyNbFile):  # type: ignore[misc]
                 cell=cell.cell,
                 options=cell.options,
             )
-            tolerant.redrawn = is_redrawn(self.nb.metadata)
             tolerant.device = device
             try:
                 tolerant.tolerance = tolerance_of(cell.cell.metadata, device)
@@ -306,11 +287,6 @@ def pytest_terminal_summary(
             f"{len(counts)} cells run, "
             f"{sum(c['compared'] for c in counts)} compared with stored outputs, "
             f"{sum(c['wider'] for c in counts)} with a wider tolerance"
-        )
-    if redrawn := sum(c["redrawn"] for c in counts):
-        terminalreporter.write_line(
-            f"nbtol: {redrawn} figures compared by their words alone, because another "
-            f"matplotlib than {version('matplotlib')} drew the stored ones"
         )
     if path := config.getoption("deviations"):
         path.parent.mkdir(parents=True, exist_ok=True)

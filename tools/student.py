@@ -34,7 +34,7 @@ Write your answer into the cell below an exercise, run it, and then run its chec
 
 The checks need the package `solutions` of the project *Convolutional Neural Networks, Exercises Answered*.
 In a copy of the project, `make lab` opens a Jupyter that has it.
-In an environment of your own, with Python 3.11, 3.12 or 3.13, run `pip install PATH-OF-THE-PROJECT` once.
+In an environment of your own, with Python 3.11, 3.12, 3.13 or 3.14, run `pip install PATH-OF-THE-PROJECT` once.
 """  # noqa: E501
 IMPORTS = """\
 import torch

@@ -51,11 +51,13 @@ def test_refuses_a_machine_without_pytorch(monkeypatch, system, machine, libc, m
         environment.main()
 
 
-@pytest.mark.parametrize("version", [(3, 10, 13), (3, 14, 0)])
+@pytest.mark.parametrize("version", [(3, 10, 13), (3, 15, 0)])
 def test_refuses_another_python(monkeypatch, version):
     monkeypatch.setattr(environment.sys, "version_info", version)
     found = r"\.".join(map(str, version))
-    with pytest.raises(SystemExit, match=rf"3\.11, 3\.12 or 3\.13 .* is {found};"):
+    with pytest.raises(
+        SystemExit, match=rf"3\.11, 3\.12, 3\.13 or 3\.14 .* is {found};"
+    ):
         environment.main()
 
 
@@ -74,37 +76,20 @@ def test_what_the_old_environment_takes_will_be_free(monkeypatch, tmp_path):
     environment.check_disk()
 
 
-@pytest.mark.parametrize(
-    ("version", "lock"),
-    [
-        ((3, 11, 7), "requirements.lock"),
-        ((3, 12, 1), "requirements-current.lock"),
-        ((3, 13, 0), "requirements-current.lock"),
-    ],
-)
-def test_installs_the_lock_of_this_python(monkeypatch, tmp_path, version, lock):
+def test_installs_the_lock(monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment, "LOG", tmp_path / "log")
-    monkeypatch.setattr(environment.sys, "version_info", version)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
     monkeypatch.setattr(environment, "create", lambda: None)
     monkeypatch.setattr(environment, "check_installed", lambda _: None)
     monkeypatch.setattr(environment, "pip", lambda *arguments: calls.append(arguments))
     environment.main()
-    path = str(environment.ROOT / lock)
+    path = str(environment.LOCK)
     assert calls[0] == ("--no-deps", "--require-hashes", "-r", path)
     assert (tmp_path / "installed").read_text(
         encoding="utf-8"
     ) == environment.fingerprint()
-
-
-def test_each_lock_has_its_own_fingerprint(monkeypatch):
-    found = set()
-    for version in environment.LOCKS:
-        monkeypatch.setattr(environment.sys, "version_info", version)
-        found.add(environment.fingerprint())
-    assert len(found) == len(set(environment.LOCKS.values()))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +171,7 @@ def checkout(monkeypatch, tmp_path):
     )
     for name, path in (("ROOT", "."), ("VENV", ".venv"), ("LOG", "log")):
         monkeypatch.setattr(environment, name, root / path)
-    monkeypatch.setattr(environment, "LOCKS", dict.fromkeys(environment.LOCKS, lock))
+    monkeypatch.setattr(environment, "LOCK", lock)
     monkeypatch.setattr(environment, "NEEDED_GB", 0)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", (root / "wheels").as_uri())

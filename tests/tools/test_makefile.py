@@ -101,7 +101,7 @@ def test_a_python_may_lie_in_a_folder_with_blanks(run, tmp_path):
     python.unlink()
     done = run("environment", python=python)
     assert done.stderr.splitlines()[0] == (
-        f"make: Python 3.11 to 3.13 is needed, but there is no {python}"
+        f"make: Python 3.11 to 3.14 is needed, but there is no {python}"
     )
 
 
