@@ -64,7 +64,6 @@ test: environment data ## test the answers, and run every notebook against its o
 		tests solutions $(NOTEBOOKS)
 
 test-tools: environment data ## test what tests: the regression itself, and the other tools
-	@$(RUN) -m tools.student
 	@$(RUN) -m pytest -n auto --dist loadfile --doctest-modules tests/tools tools
 
 test-site: book ## test the built site in a headless browser
@@ -103,9 +102,6 @@ study: environment data ## train every net of the study in 6.6; goes on where it
 portability: environment data ## run the notebooks as other machines would (SLICE=yes: one)
 	@$(RUN) -m tools.portability $(if $(SLICE),slice)
 
-# One version of each package for all Pythons.
-LOCK := .venv/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
-	--generate-hashes --no-header --quiet
 mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)
 	@$(RUN) -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
@@ -113,6 +109,9 @@ TIMES ?= 10
 alarms: environment data ## run every notebook TIMES times: none may fail
 	@$(RUN) -m tools.alarms $(TIMES)
 
+# One version of each package for all Pythons.
+LOCK := .venv/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --quiet
 lock: environment ## write requirements.lock anew from requirements.txt
 	@$(LOCK) requirements.txt --output-file requirements.lock
 
