@@ -52,12 +52,12 @@ book: environment ## build the site from the stored outputs into _build/html
 	@echo "The book is built: open _build/html/index.html in a browser."
 
 pdf: environment ## write the whole book as one PDF, and offer it on the site
-	@$(RUN) -m tools.pdf
+	@$(RUN) -m tools.site.pdf
 	@$(MAKE) --no-print-directory book
 
 # FULL=yes trains everything in 6.6 again, and not only a part of it.
 test: environment data ## test the answers, and run every notebook against its outputs
-	@$(RUN) -m tools.student
+	@$(RUN) -m tools.site.student
 	@D2L_FULL=$(or $(FULL),no) $(if $(filter yes,$(FULL)),CELL_LIMIT=$(or $(CELL_LIMIT),7200)) \
 		$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 		--doctest-modules --nbval --deviations _build/deviations.json \
@@ -67,23 +67,23 @@ test-tools: environment data ## test what tests: the regression itself, and the 
 	@$(RUN) -m pytest -n auto --dist loadfile --doctest-modules tests/tools tools
 
 test-site: book ## test the built site in a headless browser
-	@$(RUN) -m tools.browser
+	@$(RUN) -m tools.site.browser
 	@$(RUN) -m pytest -n auto --maxprocesses 4 tests/site
 
 student: environment ## write the notebooks without answers into _build/student
-	@$(RUN) -m tools.student
+	@$(RUN) -m tools.site.student
 
 data: environment ## get Fashion-MNIST and MNIST, and verify them
-	@$(RUN) -m solutions.data
+	@$(RUN) -m solutions.training.data
 
 lab: environment ## open the notebooks in JupyterLab
 	@.venv/bin/jupyter-lab chapters
 
 refresh: environment data ## execute the notebooks and rewrite their stored outputs
-	@$(RUN) -m tools.refresh
+	@$(RUN) -m tools.regression.refresh
 
 colab: environment ## set the notebooks up for Colab, by the address in _config.yml
-	@$(RUN) -m tools.colab
+	@$(RUN) -m tools.site.colab
 
 lint: environment ## check style, types, spelling and the notebooks' form
 	@.venv/bin/ruff check .
@@ -100,14 +100,14 @@ study: environment data ## train every net of the study in 6.6; goes on where it
 	@$(RUN) -m tools.study
 
 portability: environment data ## run the notebooks as other machines would (SLICE=yes: one)
-	@$(RUN) -m tools.portability $(if $(SLICE),slice)
+	@$(RUN) -m tools.regression.portability $(if $(SLICE),slice)
 
 mutants: environment data ## test the regression: mistakes that it must find (SAMPLE=8: few)
-	@$(RUN) -m tools.mutants $(if $(SAMPLE),--sample $(SAMPLE))
+	@$(RUN) -m tools.regression.mutants $(if $(SAMPLE),--sample $(SAMPLE))
 
 TIMES ?= 10
 alarms: environment data ## run every notebook TIMES times: none may fail
-	@$(RUN) -m tools.alarms $(TIMES)
+	@$(RUN) -m tools.regression.alarms $(TIMES)
 
 # One version of each package for all Pythons.
 LOCK := .venv/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \

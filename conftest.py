@@ -5,7 +5,7 @@ import os
 import joblib
 import pytest
 
-pytest_plugins = ["tools.nbtol"]
+pytest_plugins = ["tools.regression.nbtol"]
 
 
 @pytest.hookimpl(optionalhook=True)

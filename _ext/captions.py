@@ -1,6 +1,6 @@
 """Sphinx extension: make a picture and the Markdown below it a figure with its caption.
 
-Belongs here: joining what `solutions.display.show` puts into a cell as two outputs, so
+Belongs here: joining what `show` puts into a cell as two outputs, so
 that Jupyter shows both. Does not belong here: the text of captions (the notebooks).
 """
 

@@ -1,7 +1,7 @@
 """Sphinx extension: buttons that need the repository's address, if there is one.
 
 Belongs here: what follows from `repository: url:` in `_config.yml`, the one place.
-Does not belong here: the set-up in Colab (`tools/colab.py`) and on Binder (`.binder`).
+Does not belong here: the set-up in Colab (`colab`) and on Binder (`.binder`).
 """
 
 from typing import Any

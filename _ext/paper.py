@@ -1,7 +1,7 @@
 """Sphinx extension: the book on paper, and its link on the site.
 
 Belongs here: letting Sphinx write one single page, and offering the PDF that
-`tools/pdf.py` printed from it. Does not belong here: printing.
+`tools/site/pdf.py` printed from it. Does not belong here: printing.
 """
 
 import shutil

@@ -1,6 +1,6 @@
 """Sphinx extension: a page for each file of `solutions/` that is shown in a chapter.
 
-Belongs here: the link below what `solutions.display.show_source` shows, the check that
+Belongs here: the link below what `show_source` shows, the check that
 this is the text in the file, and the pages. Does not belong here: what is shown.
 """
 

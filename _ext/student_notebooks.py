@@ -1,6 +1,6 @@
 """Sphinx extension: the notebooks without answers, and their links on the pages.
 
-Belongs here: having `tools/student.py` write them beside the pages, and offering them.
+Belongs here: having `tools.site.student` write them beside the pages; offering them.
 Does not belong here: what stands in them.
 """
 
@@ -65,7 +65,7 @@ def offer(
 def fingerprint(app: Sphinx, chapters: list[Path]) -> str:
     """Return a hash of what student notebooks are made from: no text of an answer."""
     root = Path(app.srcdir)
-    code = [*root.glob("tools/student.py"), *root.glob("solutions/check/*.py")]
+    code = [*root.glob("tools/site/student.py"), *root.glob("solutions/check/*.py")]
     texts = [path.read_text(encoding="utf-8") for path in sorted(code)]
     for chapter in sorted(chapters):
         used = True  # the introduction, then each exercise up to its solution
@@ -85,7 +85,7 @@ def deliver(app: Sphinx, exception: Exception | None) -> None:
     made_from, now = folder / "made-from", fingerprint(app, chapters)
     if made_from.exists() and made_from.read_text(encoding="utf-8") == now:
         return
-    command = [sys.executable, "-m", "tools.student", str(folder)]
+    command = [sys.executable, "-m", "tools.site.student", str(folder)]
     subprocess.run(command, cwd=app.srcdir, check=True)
     made_from.write_text(now, encoding="utf-8")
 

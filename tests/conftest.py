@@ -36,8 +36,8 @@ def _environment_as_it_was():
 @pytest.fixture(scope="session")
 def random_set():
     """Return a function that makes n random images with labels 0 to 9 in turn."""
-    from solutions.data import ImageSet
-    from solutions.reproducibility import generator
+    from solutions.notebook.reproducibility import generator
+    from solutions.training.data import ImageSet
 
     def make(n):
         images = torch.rand(n, 1, 28, 28, generator=generator(n))

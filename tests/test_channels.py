@@ -24,7 +24,7 @@ from solutions.channels import (
     factor_kernel_1d,
     split_by_axis,
 )
-from solutions.reproducibility import generator
+from solutions.notebook.reproducibility import generator
 
 
 def pairs(low, high):

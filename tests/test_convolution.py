@@ -23,7 +23,7 @@ from solutions.convolution import (
     learn_kernel,
     toeplitz_matrix,
 )
-from solutions.reproducibility import generator
+from solutions.notebook.reproducibility import generator
 
 IMAGE = torch.ones(6, 8, dtype=torch.float64)
 IMAGE[:, 2:6] = 0

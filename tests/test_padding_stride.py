@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from solutions.notebook.reproducibility import generator
 from solutions.padding_stride import (
     conv_output_shape,
     fractional_stride_conv2d,
@@ -14,7 +15,6 @@ from solutions.padding_stride import (
     mirror_pad,
     receptive_field,
 )
-from solutions.reproducibility import generator
 
 
 def pairs(low, high):

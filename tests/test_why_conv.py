@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from solutions.reproducibility import generator
+from solutions.notebook.reproducibility import generator
 from solutions.why_conv import conv_layer, conv_layer_1d
 
 sizes = st.integers(1, 7)

@@ -31,14 +31,14 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from solutions.data import ImageSet, cache_root, load
-from solutions.dispatch import train_recipes
-from solutions.experiments import BOOK
-from solutions.figures import throughput_panels
-from solutions.files import NotWrittenError, write_whole
 from solutions.lenet import build, layer_costs
-from solutions.reproducibility import choose_device
-from solutions.training import train, train_seeds
+from solutions.notebook.figures import throughput_panels
+from solutions.notebook.reproducibility import choose_device
+from solutions.system.files import NotWrittenError, write_whole
+from solutions.training.data import ImageSet, cache_root, load
+from solutions.training.dispatch import train_recipes
+from solutions.training.experiments import BOOK
+from solutions.training.loop import train, train_seeds
 
 Key = TypeVar("Key")
 CHAPTERS = Path(__file__).parent.parent / "chapters"
@@ -285,9 +285,9 @@ def peak_memory(num_seeds: int) -> float:
     code = f"""
 import re
 from pathlib import Path
-from solutions.data import load
+from solutions.training.data import load
 from solutions.lenet import LeNetSpec
-from solutions.training import Recipe, train_seeds
+from solutions.training.loop import Recipe, train_seeds
 sets = load("FashionMNIST", True), load("FashionMNIST", False)
 train_seeds(Recipe(LeNetSpec(), lr=0.9, num_epochs=1), range({num_seeds}), *sets)
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])

@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 
 from markdown_it import MarkdownIt
 
-from tools.agreement import tolerance_of
 from tools.notebooks import (
     KERNELSPEC,
     ROOT,
@@ -27,7 +26,8 @@ from tools.notebooks import (
     read,
     run_faults,
 )
-from tools.refresh import IMAGES
+from tools.regression.agreement import tolerance_of
+from tools.regression.refresh import IMAGES
 
 SOLUTIONS = ROOT / "solutions"
 EXERCISES = {1: 6, 2: 4, 3: 4, 4: 6, 5: 6, 6: 4}  # section: number of exercises
@@ -100,7 +100,7 @@ def numbered(cells: Any, kind: str) -> list[tuple[int, Any]]:
 
 
 def own_code(cells: Any) -> list[tuple[int, Any]]:
-    """Return the code cells, each with its number, but not the one of `tools.colab`."""
+    """Return the code cells, each with its number, but not that of `colab`."""
     return [(n, c) for n, c in numbered(cells, "code") if "colab" not in _tags(c)]
 
 
@@ -350,7 +350,7 @@ RULES: tuple[Callable[[Any], Iterator[Finding]], ...] = (
 
 def defined_in(folder: Path) -> set[str]:
     """Return the names of all functions and classes of the modules in a folder."""
-    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.py")]
+    sources = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
     return {name for source in sources for name in definitions(ast.parse(source))}
 
 

@@ -3,18 +3,18 @@
 ``python -m tools.study [GROUP ...]`` runs all experiments, or those of some groups, and
 stores them; when all are there, it writes the file that the notebook reads.
 Belongs here: the command behind `make study`.
-Does not belong here: the experiments (`solutions.experiments`), or how one is run.
+Does not belong here: the experiments (`training.experiments`), or how one is run.
 """
 
 import signal
 import sys
 from pathlib import Path
 
-from solutions.data import cache_root
-from solutions.experiments import EXPERIMENTS
-from solutions.files import NotWrittenError
-from solutions.reproducibility import choose_device, make_deterministic
-from solutions.study import collect, file_of, run
+from solutions.notebook.reproducibility import choose_device, make_deterministic
+from solutions.system.files import NotWrittenError
+from solutions.training.data import cache_root
+from solutions.training.experiments import EXPERIMENTS
+from solutions.training.study import collect, file_of, run
 
 RESULTS = Path(__file__).parent.parent / "chapters" / "study.json"
 

@@ -6,8 +6,7 @@ Belongs here: what a reader calls. Does not belong here: anything else.
 
 from pathlib import Path
 
-from solutions import sandbox
-from solutions.check import registry
+from solutions.check import registry, sandbox
 from solutions.check.parts import FunctionQuestion, is_blank
 from solutions.check.result import Report, Result, kind_of
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from solutions.reproducibility import generator
+from solutions.notebook.reproducibility import generator
 
 # What a composite strategy draws with; hypothesis' own type cannot be checked at run
 # time, which the tests do.

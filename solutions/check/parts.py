@@ -19,8 +19,8 @@ from torch import Tensor
 
 from solutions.check.inputs import Arguments, simpler
 from solutions.check.result import Result, arguments_shown, kind_of, shown
+from solutions.check.sandbox import Call, Foreign, Load, Outcome, Sandbox, apply
 from solutions.check.search import smallest
-from solutions.sandbox import Call, Foreign, Load, Outcome, Sandbox, apply
 
 Judge: TypeAlias = Callable[[Arguments, Any], str | None]
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from solutions.sandbox import Foreign
+from solutions.check.sandbox import Foreign
 
 Status: TypeAlias = Literal["right", "wrong", "unanswered"]
 MAX_SHOWN = 64  # numbers of a tensor

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from solutions.check.inputs import Arguments, Draw, distinct, image, upto
 from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
-from solutions.sandbox import Call
+from solutions.check.sandbox import Call
 
 NO_CONVOLUTION = dict.fromkeys(
     ("conv1d", "conv2d", "conv3d"),

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from solutions.check.inputs import Arguments, Draw, distinct, image, upto
 from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
+from solutions.check.sandbox import Call
 from solutions.check.section_3 import NO_ONE, PADDING_ONCE, ROUNDED_UP, positions
-from solutions.sandbox import Call
 
 NO_AVERAGE = dict.fromkeys(
     ["avg_pool2d", "adaptive_avg_pool2d", "mean", "nanmean", "interpolate"],

@@ -20,7 +20,7 @@ from solutions.check.parts import (
     Verdict,
     as_number,
 )
-from solutions.sandbox import Call
+from solutions.check.sandbox import Call
 
 BATCH = 4
 

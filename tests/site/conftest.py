@@ -22,7 +22,7 @@ A test that looks at files alone needs no browser: it reads them below `site`.
 
 import pytest
 
-from tools.browser import SITE, NoBrowserError, chromium, served
+from tools.site.browser import SITE, NoBrowserError, chromium, served
 
 PAGES = sorted(
     path.relative_to(SITE).as_posix()

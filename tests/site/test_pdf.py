@@ -5,7 +5,7 @@ import io
 import pikepdf
 import pytest
 
-from tools.pdf import BookError, pages_of, print_book
+from tools.site.pdf import BookError, pages_of, print_book
 
 BOOK = {
     "title": "A book",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tools.browser import SITE
+from tools.site.browser import SITE
 
 ROOT = Path(__file__).parents[2]
 CHAPTER = "chapters/6_2_conv-layer.html"

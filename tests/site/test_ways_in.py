@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tools.browser import SITE
 from tools.notebooks import CHAPTERS, chapters
+from tools.site.browser import SITE
 
 PAGES = [f"chapters/{path.stem}.html" for path in chapters()]
 

@@ -6,7 +6,7 @@ from math import prod
 import pytest
 import torch
 
-from solutions.data import ImageSet
+from solutions.training.data import ImageSet
 from tools import bench
 
 

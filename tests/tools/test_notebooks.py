@@ -9,8 +9,9 @@ import sys
 import nbformat.v4 as v4
 import pytest
 
-from tools import notebooks, refresh
+from tools import notebooks
 from tools.notebooks import CHAPTERS, ROOT, NotebookError, chapters, read
+from tools.regression import refresh
 
 pytest_plugins = ["pytester"]
 
@@ -70,7 +71,7 @@ def test_one_bad_notebook_fails_and_the_others_run(pytester):
     good = v4.writes(v4.new_notebook(cells=[cell]))
     (pytester.path / "a.ipynb").write_bytes(BAD["conflict"][0])
     (pytester.path / "b.ipynb").write_text(good, encoding="utf-8")
-    result = pytester.runpytest_inprocess("--nbval", "-p", "tools.nbtol")
+    result = pytester.runpytest_inprocess("--nbval", "-p", "tools.regression.nbtol")
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(["a.ipynb: is no notebook: it has a merge conflict"])
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -105,7 +106,7 @@ def test_another_notebook_beside_the_chapters_is_left_alone(tmp_path):
         )
         return done.stdout + done.stderr
 
-    assert said("tools.student", "made") == ""
+    assert said("tools.site.student", "made") == ""
     assert {p.name for p in (tmp_path / "made").iterdir()} == {
         path.name for path in notebooks.chapters()
     }

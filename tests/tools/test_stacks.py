@@ -43,7 +43,7 @@ def test_the_package_asks_for_all_that_it_imports():
 def test_the_texts_name_the_supported_pythons():
     *others, last = SUPPORTED
     named = f"Python {', '.join(others)} or {last}"
-    for path in ("README.md", "tools/environment.py", "tools/student.py"):
+    for path in ("README.md", "tools/environment.py", "tools/site/student.py"):
         assert named in (ROOT / path).read_text(encoding="utf-8"), path
 
 

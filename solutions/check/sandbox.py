@@ -1,0 +1,381 @@
+"""Run a reader's function in a process of its own, where it can do no harm.
+
+Belongs here: sending a function there, stopping it, reporting what happened. Does not
+belong here: which inputs it gets, whether its result is right (`check`). This module
+imports little, because the process imports it.
+
+Why a process: only a process can be stopped for certain. A thread cannot be stopped at
+all, and a signal neither interrupts C code nor works on Windows. loky, which comes with
+joblib, starts the process without running the reader's main module again, and sends
+functions by value, also those that were defined in a notebook. The process is kept for
+the next call, since starting one means importing PyTorch; it is replaced after a
+function that hung or ended it, and ends by itself when it was idle for a minute.
+"""
+
+import atexit
+import contextlib
+import copy
+import importlib.util
+import io
+import os
+import sys
+import sysconfig
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as TookTooLongError
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import cloudpickle
+import numpy as np
+import torch
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from solutions.system.processes import work_for
+
+IDLE_SECONDS = 60
+START_SECONDS = 120  # importing PyTorch, on a slow disk
+MAX_ELEMENTS = 100_000  # no right answer has more
+PROJECT = __name__.partition(".")[0]
+
+Call: TypeAlias = Callable[..., object]
+Load: TypeAlias = Callable[[], Any]
+How: TypeAlias = Literal["returned", "raised", "hung", "died", "unsendable", "missing"]
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for a result of a type that no answer has.
+
+    Attributes:
+        kind: the name of the type.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened when a function was called once.
+
+    Attributes:
+        how: whether it returned, raised, hung, ended its process, could not be sent
+            to the process, or is not in its file.
+        value: what it returned; a tensor is a copy.
+        message: for all but "returned", what went wrong, in a few words.
+        printed: what it printed.
+        changed: the indices of the arguments that it changed in place.
+        shared: the indices of the arguments whose memory the result uses.
+        operations: the names of PyTorch's functions that it called, if recorded.
+    """
+
+    how: How
+    value: Any = None
+    message: str = ""
+    printed: str = ""
+    changed: tuple[int, ...] = ()
+    shared: tuple[int, ...] = ()
+    operations: frozenset[str] = frozenset()
+
+
+def apply(function: Call, *arguments: object) -> object:
+    """Call a function: what the sandbox does with it unless told otherwise."""
+    return function(*arguments)
+
+
+class NotThereError(Exception):
+    """A file does not define the name that was asked for."""
+
+
+class Sandbox:
+    """One process that runs functions, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._executor: ProcessPoolExecutor | None = None
+        self._last_used = 0.0
+
+    def run(
+        self,
+        load: Load,
+        arguments: tuple[object, ...],
+        time_limit: float,
+        call: Call = apply,
+        record: bool = False,
+    ) -> Outcome:
+        """Call a function in the process and wait for it no longer than allowed.
+
+        Args:
+            load: returns the function, in the process; see `sent` and `in_file`.
+            arguments: what the function is called with. They are copied.
+            time_limit: seconds.
+            call: is called there with the function and the arguments.
+            record: whether to report which functions of PyTorch were called.
+
+        Returns:
+            What happened; no exception of the function leaves the process.
+        """
+        executor = self._started()
+        try:
+            future = executor.submit(_run, load, arguments, call, record)
+            outcome = future.result(timeout=time_limit)
+            self._last_used = time.monotonic()
+            return outcome
+        except TookTooLongError:
+            self.stop()
+            return Outcome("hung", message=f"takes longer than {time_limit:g} s")
+        except TerminatedWorkerError:
+            self.stop()
+            return Outcome("died", message="ends the process that runs it")
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+
+    def _started(self) -> ProcessPoolExecutor:
+        """Return the executor, with a process that is ready."""
+        if self._executor is None:
+            self._executor = _executor()
+            atexit.register(self.stop)
+        elif time.monotonic() - self._last_used < IDLE_SECONDS / 2:
+            return self._executor
+        try:
+            # After a while the process has ended, and another one starts here.
+            self._executor.submit(os.getpid).result(timeout=START_SECONDS)
+        except TerminatedWorkerError:
+            self.stop()
+            return self._started()
+        self._last_used = time.monotonic()
+        return self._executor
+
+    def stop(self) -> None:
+        """End the process at once, whatever it does."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._executor = None
+            atexit.unregister(self.stop)
+
+
+def _executor() -> ProcessPoolExecutor:
+    """Return a pool of one process."""
+    return ProcessPoolExecutor(
+        max_workers=1,
+        timeout=IDLE_SECONDS,
+        initializer=_settle,
+        initargs=(os.getpid(),),
+        env={"OMP_NUM_THREADS": "1"},
+    )
+
+
+def _settle(parent: int) -> None:
+    """Prepare the process: one thread, nothing to read, nothing on the terminal."""
+    work_for(parent)
+    torch.set_num_threads(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+
+
+def sent(function: Call) -> Load:
+    """Return how to load a function that exists in this process.
+
+    Args:
+        function: any callable.
+
+    Returns:
+        What `Sandbox.run` takes.
+
+    Raises:
+        TypeError: if the function cannot be sent, because of something that it uses.
+    """
+    try:
+        with _by_value(sys.modules.get(getattr(function, "__module__", None) or "")):
+            return partial(cloudpickle.loads, cloudpickle.dumps(function))
+    except Exception as error:
+        raise TypeError(f"{type(error).__name__}: {error}") from None
+
+
+@contextlib.contextmanager
+def _by_value(module: ModuleType | None) -> Iterator[None]:
+    """Send what a reader's own module defines as it is now, not by its name.
+
+    The process may know an older version of the module, or none. Installed packages
+    and this project are the same there.
+    """
+    file = getattr(module, "__file__", None)
+    if module is None or file is None or module.__name__ == "__main__":
+        yield
+        return
+    standard = module.__name__.partition(".")[0] in (*sys.stdlib_module_names, PROJECT)
+    if standard or "site-packages" in Path(file).parts:
+        yield
+        return
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def in_file(path: Path, name: str) -> Load:
+    """Return how to load what a file defines; the file runs in the process only.
+
+    Args:
+        path: a Python file.
+        name: the name of a function or value in it.
+
+    Returns:
+        What `Sandbox.run` takes.
+    """
+    return partial(_from_file, path.resolve(), name)
+
+
+def _from_file(path: Path, name: str) -> Any:
+    """Run a file, unless this process ran it already, and return what it defines."""
+    key = f"{path}?{path.stat().st_mtime_ns}"
+    if key not in sys.modules:
+        sys.path.insert(0, str(path.parent))
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[key] = module
+    try:
+        return getattr(sys.modules[key], name)
+    except AttributeError:
+        raise NotThereError(f"{path.name} does not define {name}") from None
+
+
+class _Recorder(TorchFunctionMode):
+    """Collects the names of the functions of PyTorch that are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.names.add(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def _run(
+    load: Load, arguments: tuple[object, ...], call: Call, record: bool
+) -> Outcome:
+    """Call the function; this runs in the process."""
+    torch.manual_seed(0)
+    printed = io.StringIO()
+    before = copy.deepcopy(arguments)
+    recorder = _Recorder()
+    try:
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+            recorder if record else contextlib.nullcontext(),
+        ):
+            warnings.simplefilter("ignore")
+            function = load()
+            value = call(function, *arguments)
+    except NotThereError as error:
+        return Outcome("missing", message=str(error))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt are answers too
+        return Outcome("raised", message=_described(error), printed=printed.getvalue())
+    return Outcome(
+        "returned",
+        value=portable(value),
+        printed=printed.getvalue(),
+        changed=tuple(
+            i
+            for i, pair in enumerate(zip(before, arguments, strict=True))
+            if not _same(*pair)
+        ),
+        shared=tuple(i for i, a in enumerate(arguments) if _shares(value, a)),
+        operations=frozenset(recorder.names),
+    )
+
+
+def _described(error: BaseException) -> str:
+    """Say which exception it was, and in which line of the reader's code."""
+    text = str(error).strip().splitlines()
+    what = f"raises {type(error).__name__}" + (f": {text[0]}" if text else "")
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    for code, line in [(frame.f_code, line) for frame, line in reversed(frames)]:
+        path = Path(code.co_filename)
+        if code.co_filename.startswith("<frozen ") or _is_library(path):
+            continue
+        if path.is_file():
+            return f"{what} ({path.name}, line {line})"
+        # In a notebook, lines are counted from the head of the function.
+        return f"{what} (line {line - code.co_firstlineno + 1} of {code.co_name})"
+    return what
+
+
+def _is_library(path: Path) -> bool:
+    """Say whether a file belongs to this project, to Python or to what is installed."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [Path(__file__).parents[1], *(Path(sysconfig.get_path(n)) for n in names)]
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
+def _same(before: object, after: object) -> bool:
+    """Say whether an argument is as it was; only tensors and lists can change."""
+    if isinstance(before, Tensor):
+        return (
+            isinstance(after, Tensor)
+            and before.shape == after.shape
+            and torch.equal(before.detach(), after.detach())
+        )
+    if isinstance(before, list):
+        return before == after
+    return True
+
+
+def _shares(value: object, argument: object) -> bool:
+    """Say whether a result lies in the memory of an argument."""
+    places = [
+        tensor.untyped_storage().data_ptr()
+        for tensor in (value, argument)
+        if isinstance(tensor, Tensor) and tensor.layout == torch.strided
+    ]
+    return len(places) == 2 and places[0] == places[1] != 0
+
+
+def portable(value: object) -> object:
+    """Return a result in a form that can leave the process without risk.
+
+    Args:
+        value: anything.
+
+    Returns:
+        Numbers, texts and None as they are, tensors as plain copies (of a huge one
+        only the shape), tuples and lists of these, `Foreign` for everything else.
+
+    >>> portable([1, {2}])
+    [1, Foreign(kind='set')]
+    """
+    if isinstance(value, Tensor):
+        if value.layout != torch.strided:
+            return Foreign("sparse tensor")
+        if value.numel() > MAX_ELEMENTS:
+            return torch.empty(value.shape, dtype=value.dtype, device="meta")
+        return value.detach().cpu().clone().as_subclass(Tensor)
+    if isinstance(value, np.generic):
+        return portable(value.item())
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        return value.copy()
+    if isinstance(value, (list, tuple)) and len(value) <= MAX_ELEMENTS:
+        items = [portable(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if value is None or type(value) in (bool, int, float, complex, str, Fraction):
+        return value
+    return Foreign(type(value).__name__)

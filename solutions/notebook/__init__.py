@@ -1,0 +1,1 @@
+"""What the notebooks call around the mathematics: figures, tables, seeds, devices."""

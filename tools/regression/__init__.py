@@ -1,0 +1,1 @@
+"""The regression: executing notebooks, and comparing their outputs."""
