@@ -91,6 +91,7 @@ lint: environment ## check style, types, spelling and the notebooks' form
 	@.venv/bin/mypy
 	@.venv/bin/codespell
 	@$(RUN) -m tools.lint_notebooks
+	@$(RUN) -m tools.reading_time
 	@.venv/bin/zizmor --offline --quiet .github/workflows
 
 bench: environment data ## measure the speed of training here; rewrites its page

@@ -1,7 +1,8 @@
 """Sphinx extension: what is folded, and the parts of an answer, visible at a glance.
 
-Hints and solutions become `details`: every browser folds them without a script, opens
-them for a link that points into them and for a search on the page, and reads them out.
+Hints, solutions, and what goes deeper in these become `details`: every browser folds
+them without a script, opens them for a link that points into them and for a search on
+the page, and reads them out.
 Belongs here: their form on the site. Does not belong here: their text (the notebooks).
 """
 
@@ -55,6 +56,29 @@ def folded(node: nodes.Element, anchor: str) -> Fold:
     return fold
 
 
+def fold_deeper(solution: nodes.Element, exercise: str) -> Iterator[tuple[str, str]]:
+    """Fold what goes deeper: from each such admonition to the next one, or to the end.
+
+    Args:
+        solution: the solution.
+        exercise: the label of its exercise, such as ``ex-6-2-3``.
+
+    Yields:
+        The name of this part and the id of the first, if there is one.
+    """
+    begun = [n for n in solution.findall(nodes.admonition) if "deeper" in n["classes"]]
+    for number, node in enumerate(begun, start=1):
+        parent, place = node.parent, node.parent.index(node)
+        others = [i for i, n in enumerate(parent) if n in begun[number:]]
+        end = min(others, default=len(parent))
+        anchor = f"{exercise}-deeper" + (f"-{number}" if number > 1 else "")
+        fold = folded(node, anchor)
+        fold += parent[place + 1 : end]
+        parent[place:end] = [fold]
+        if number == 1:
+            yield "Going deeper", anchor
+
+
 def parts(solution: nodes.Element, exercise: str) -> Iterator[tuple[str, str]]:
     """Give every part of a solution an id.
 
@@ -106,8 +130,11 @@ def fold(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         elif exercise and "dropdown" in node["classes"]:
             kind = "solution" if is_solution_node(node) else "hint"
             anchor = f"{exercise['label']}-{kind}"
-            found = parts(node, exercise["label"])
-            links[exercise] += found if kind == "solution" else [("Hint", anchor)]
+            if kind == "solution":
+                links[exercise] += parts(node, exercise["label"])
+                links[exercise] += fold_deeper(node, exercise["label"])
+            else:
+                links[exercise] += [("Hint", anchor)]
             node.parent.replace(node, folded(node, anchor))
     for node, found in links.items():
         node.parent.insert(node.parent.index(node) + 1, contents(found))

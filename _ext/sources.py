@@ -15,6 +15,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from solutions.notebook.listing import algorithm
+
 FOLDER = "solutions"
 LOGGER = logging.getLogger(__name__)
 
@@ -45,9 +47,9 @@ def files(root: Path) -> Iterator[tuple[str, str]]:
 
 @cache
 def places(root: Path) -> dict[str, tuple[str, str]]:
-    """Return where each definition stands: its file and name by its text."""
+    """Return where each definition stands: its file and name by its algorithm."""
     return {
-        definition.text: (file, definition.name)
+        algorithm(definition.text): (file, definition.name)
         for file, source in files(root)
         for definition in definitions(source)
     }

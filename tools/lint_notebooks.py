@@ -32,6 +32,8 @@ from tools.regression.refresh import IMAGES
 SOLUTIONS = ROOT / "solutions"
 EXERCISES = {1: 6, 2: 4, 3: 4, 4: 6, 5: 6, 6: 4}  # section: number of exercises
 ADDED = "Also in the 1.0 edition"  # the part for exercises of that edition alone
+FOLDED = "hide-input"  # the tag of cells whose code is folded on the site
+DRAWING = {"show", "show_source", "show_table"}
 MAX_BYTES = 1_500_000
 MAX_LINES = 15
 MAX_WIDTH = 88
@@ -184,6 +186,24 @@ def comparison_faults(cells: Any) -> Iterator[Finding]:
             tolerance_of(cell.metadata)
         except ValueError as error:
             yield number, str(error)
+
+
+def folding_faults(cells: Any) -> Iterator[Finding]:
+    """Find cells that only import or draw, and whose code is not folded on the site."""
+    for number, cell in own_code(cells):
+        body = _body(parse(cell))
+        if body and all(map(_only_draws, body)) and FOLDED not in _tags(cell):
+            yield number, f"imports or draws and does nothing else: tag it {FOLDED}"
+
+
+def _only_draws(node: ast.stmt) -> bool:
+    """Say whether a statement imports or shows something."""
+    match node:
+        case ast.Import() | ast.ImportFrom():
+            return True
+        case ast.Expr(ast.Call(ast.Name(name))):
+            return name in DRAWING
+    return False
 
 
 def _tags(cell: Any) -> list[str]:
@@ -342,6 +362,7 @@ RULES: tuple[Callable[[Any], Iterator[Finding]], ...] = (
     local_faults,
     picture_faults,
     size_faults,
+    folding_faults,
     repeated_lines,
     opening_faults,
     solution_faults,

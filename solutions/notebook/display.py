@@ -14,14 +14,17 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
+from solutions.notebook.listing import algorithm
+
 
 def show_source(*objects: Callable[..., object]) -> None:
-    """Show the source of functions or classes of `solutions`, highlighted.
+    """Show the algorithm of functions or classes of `solutions`, highlighted.
 
     Args:
-        objects: the functions or classes; what is shown is the tested text itself.
+        objects: the functions or classes; what is shown is the tested text itself,
+            without what `algorithm` leaves out.
     """
-    source = "\n\n".join(inspect.getsource(o).rstrip() for o in objects)
+    source = "\n\n".join(algorithm(inspect.getsource(o)) for o in objects)
     markdown = f"```python\n{source}\n```"
     display({"text/markdown": markdown, "text/plain": source}, raw=True)
 

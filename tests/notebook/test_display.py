@@ -5,9 +5,11 @@ import inspect
 
 import pytest
 
+from solutions.convolution import Conv2D
 from solutions.notebook import display
 from solutions.notebook.figures import lines
-from solutions.padding_stride import conv_output_shape, receptive_field
+from solutions.notebook.listing import algorithm
+from solutions.padding_stride import receptive_field
 
 
 @pytest.fixture
@@ -82,9 +84,9 @@ def test_a_ragged_table_is_refused(shown, row):
     assert shown == []
 
 
-def test_source_is_what_inspect_reads(shown):
-    display.show_source(conv_output_shape, receptive_field)
-    first = inspect.getsource(conv_output_shape).rstrip()
-    second = inspect.getsource(receptive_field).rstrip()
+def test_source_is_the_algorithm_that_inspect_reads(shown):
+    display.show_source(receptive_field, Conv2D)
+    first = algorithm(inspect.getsource(receptive_field))
+    second = algorithm(inspect.getsource(Conv2D))
     assert shown[0]["text/plain"] == f"{first}\n\n{second}"
     assert shown[0]["text/markdown"] == f"```python\n{first}\n\n{second}\n```"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from tabulate import tabulate
-from tests.tools.samples import DRAWN, TRAINED, curve, shown, stream
 
+from tests.tools.regression.samples import DRAWN, TRAINED, curve, shown, stream
 from tools.regression.agreement import (
     Tolerance,
     snap,

@@ -28,7 +28,7 @@ TRAINED = {"nbval": {"atol": 0.01, "why": "trained"}}
 SVG = '<path d="M 1 2.5 3.25"/><use href="#DejaVuSans-31" fill="#ffffff"/>'
 SVG += '<g transform="scale(0.1)" style="opacity: 0.6; stroke-width: 0.8"/>'
 DIGESTS = """
-from tests.tools.test_mutants import all_mutants, digest
+from tests.tools.regression.test_mutants import all_mutants, digest
 print(digest(all_mutants()))
 """
 

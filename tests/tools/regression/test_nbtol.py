@@ -6,8 +6,8 @@ from decimal import Decimal
 import nbformat.v4 as v4
 import pytest
 import torch
-from tests.tools.samples import DRAWN, TRAINED, curve, shown, stream
 
+from tests.tools.regression.samples import DRAWN, TRAINED, curve, shown, stream
 from tools.notebooks import ROOT
 from tools.regression.agreement import SVG
 
