@@ -52,7 +52,7 @@ def where_it_stops(call):
     """Return the function and the line that read the first number."""
     with pytest.raises(NotImplementedError, match="meta") as caught, NoFloat64():
         call()
-    last = [e for e in caught.traceback if Path(e.path).name == "training.py"][-1]
+    last = [e for e in caught.traceback if Path(e.path).name == "loop.py"][-1]
     return last.name, str(last.statement).strip()
 
 
