@@ -47,6 +47,7 @@ def good(section=2, added=()):
         code("import torch\n\nfrom a import b\n" + "import c\n" * 20),
         code("make_deterministic()"),
     ]
+    cells[1].metadata = {"tags": ["hide-input"]}
     for number in range(1, lint_notebooks.EXERCISES[section] + 1):
         cells += exercise(section, number)
     if added:
@@ -55,7 +56,7 @@ def good(section=2, added=()):
         cells += exercise(section, number, chapter=7)
     picture = {"image/svg+xml": "<svg/>", "text/plain": ALT}
     cells.append(code("show(figure)", [v4.new_output("display_data", picture)]))
-    cells[-1].metadata = {"mystnb": {"image": {"alt": ALT}}}
+    cells[-1].metadata = {"mystnb": {"image": {"alt": ALT}}, "tags": ["hide-input"]}
     for count, cell in enumerate((c for c in cells if "outputs" in c), start=1):
         cell.execution_count = count
     for number, cell in enumerate(cells):
@@ -140,6 +141,10 @@ FILE = None  # in the place of a cell: the finding names none
 
 # What is done to the good notebook, and its one finding.
 BAD = {
+    "drawing code in sight": (
+        edit_source(CODE, "show_source(corr2d)"),
+        (CODE, "imports or draws and does nothing else: tag it hide-input"),
+    ),
     "stripped": (
         lambda nb: nb.cells[CODE].update(execution_count=None),
         (CODE, "was never run"),

@@ -25,8 +25,8 @@ agrees:
    below and beside it, which includes the rule under the heading of its column; and
    between the numbers of one tensor, where a line may then end elsewhere.
 6. In an SVG the path data, the `x` and `y` and what is in ``translate()`` have the
-   slack 0.02 points (``svg_atol``, in points, allows more), and matplotlib's ids, which
-   are hashes of coordinates, may be renamed. Sizes, widths and colours are exact.
+   slack 0.02 points, and matplotlib's ids, which are hashes of coordinates, may be
+   renamed. Sizes, widths and colours are exact.
 7. Source code (Markdown that is one code block) must be equal.
 """
 
@@ -41,7 +41,6 @@ from itertools import pairwise
 from typing import Any, TypeAlias
 
 MAX_ATOL = Decimal("0.05")
-MAX_SVG_ATOL = Decimal(10)
 SVG_ATOL = Decimal("0.02")
 TEXTS = ("text/plain", "text/markdown", "text/html", "text/latex")
 SVG = "image/svg+xml"
@@ -77,11 +76,9 @@ class Tolerance:
 
     Attributes:
         atol: for numbers in text.
-        svg_atol: for the coordinates of an SVG, in points.
     """
 
     atol: Decimal = Decimal(0)
-    svg_atol: Decimal = SVG_ATOL
 
 
 def tolerance_of(metadata: Mapping[str, Any], device: str = "cpu") -> Tolerance:
@@ -106,19 +103,16 @@ def tolerance_of(metadata: Mapping[str, Any], device: str = "cpu") -> Tolerance:
     if "nbval" not in metadata:
         return Tolerance()
     entry = metadata["nbval"]
-    caps = {"atol": MAX_ATOL, "svg_atol": MAX_SVG_ATOL}
-    found = _checked("nbval", entry, caps, ("cuda",))
+    atol = _checked("nbval", entry, ("cuda",))
     if "cuda" in entry:
-        cuda = _checked("nbval.cuda", entry["cuda"], caps)
-        found |= cuda if device == "cuda" else {}
-    return Tolerance(**found)
+        cuda = _checked("nbval.cuda", entry["cuda"])
+        atol = cuda if device == "cuda" else atol
+    return Tolerance(atol)
 
 
-def _checked(
-    name: str, entry: Any, caps: Mapping[str, Decimal], other: Sequence[str] = ()
-) -> dict[str, Decimal]:
-    """Return the tolerances in one metadata entry after checking all of its keys."""
-    allowed = sorted({*caps, *other, "why"})
+def _checked(name: str, entry: Any, other: Sequence[str] = ()) -> Decimal:
+    """Return the tolerance in one metadata entry after checking all of its keys."""
+    allowed = sorted({"atol", *other, "why"})
     if not isinstance(entry, Mapping) or not set(entry) & (set(allowed) - {"why"}):
         raise ValueError(
             f"metadata {name} is {entry!r}, but must set some of {allowed}"
@@ -131,20 +125,16 @@ def _checked(
         raise ValueError(
             f'metadata {name} has no "why": give the reason for the tolerance'
         )
-    return {
-        key: _within(f"{name}.{key}", entry[key], cap)
-        for key, cap in caps.items()
-        if key in entry
-    }
+    return _within(f"{name}.atol", entry["atol"]) if "atol" in entry else Decimal(0)
 
 
-def _within(name: str, value: Any, cap: Decimal) -> Decimal:
+def _within(name: str, value: Any) -> Decimal:
     """Return a tolerance as a Decimal after checking its type and size."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     # As it is written: 0.05 as a binary fraction is a little more than that.
-    if not is_number or math.isnan(value) or not 0 < Decimal(str(value)) <= cap:
+    if not is_number or math.isnan(value) or not 0 < Decimal(str(value)) <= MAX_ATOL:
         raise ValueError(
-            f"metadata {name} is {value!r}, but must be above 0 and at most {cap}"
+            f"metadata {name} is {value!r}, but must be above 0 and at most {MAX_ATOL}"
         )
     return Decimal(str(value))
 
@@ -417,14 +407,12 @@ def _is_tensor_moved(before: _Token, new: _Token, old: _Token, resized: Pairs) -
     return is_inside and is_beside and is_moved
 
 
-def snap_svg(fresh: str, reference: str, atol: Decimal = SVG_ATOL) -> str:
+def snap_svg(fresh: str, reference: str) -> str:
     """Rewrite the coordinates and ids of an SVG as the stored ones where they agree.
 
     Args:
         fresh: the SVG just drawn.
-        reference: the stored SVG.
-        atol: how far a coordinate may be from the stored one, in points. Two integers
-            must be equal: they are glyphs and their outlines.
+        reference: the stored SVG. Its integers are exact: glyphs and their outlines.
 
     Returns:
         `reference` if the pictures agree, else `fresh` with what agrees rewritten.
@@ -437,7 +425,7 @@ def snap_svg(fresh: str, reference: str, atol: Decimal = SVG_ATOL) -> str:
 
     def snapped(_: re.Match[str]) -> str:
         new, old = next(pairs)
-        is_near = _distance(new, old) <= (atol if "." in new + old else 0)
+        is_near = _distance(new, old) <= (SVG_ATOL if "." in new + old else 0)
         return old if is_near else new
 
     return SVG_COORDINATES.sub(lambda m: SVG_NUMBER.sub(snapped, m[0]), renamed)
@@ -481,7 +469,7 @@ def snap_outputs(
     for kind, holder, old in _pairs(snapped, reference):
         key = "text" if kind == "stdout" else kind
         if kind == SVG:
-            holder[key] = snap_svg(holder[key], old, tolerance.svg_atol)
+            holder[key] = snap_svg(holder[key], old)
         else:
             holder[key] = snap(holder[key], old, tolerance.atol)
     return snapped
@@ -508,30 +496,6 @@ def deviation(fresh: Sequence[Output], reference: Sequence[Output]) -> Decimal |
         if len(numbers[0]) != len(numbers[1]):
             return None
         distances += map(_distance, *numbers)
-    return max(distances, default=None)
-
-
-def svg_deviation(
-    fresh: Sequence[Output], reference: Sequence[Output]
-) -> Decimal | None:
-    """Return how far a cell's figures are from the stored ones, at most, in points.
-
-    Args:
-        fresh: the outputs just computed.
-        reference: the stored outputs.
-
-    Returns:
-        The largest distance of a coordinate; None without SVGs, or if their numbers do
-        not pair.
-    """
-    distances = []
-    for kind, holder, old in _pairs(fresh, reference):
-        if kind != SVG:
-            continue
-        coordinates = _coordinates(_rename_ids(holder[kind], old), old)
-        if coordinates is None:
-            return None
-        distances += [_distance(*pair) for pair in coordinates]
     return max(distances, default=None)
 
 

@@ -16,11 +16,10 @@ from tabulate import tabulate
 
 from solutions.system.files import write_whole
 from tools.notebooks import ROOT, chapters, read
-from tools.regression.agreement import SVG_ATOL, Tolerance, tolerance_of
+from tools.regression.agreement import Tolerance, tolerance_of
 
 RESULTS = ROOT / "chapters" / "portability.json"
 TABLES = ROOT / "chapters" / "portability"
-WHAT = ("numbers", "figure, points")
 
 
 def summary(cells: Sequence[Mapping[str, Any]], runs: int = 1) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def summary(cells: Sequence[Mapping[str, Any]], runs: int = 1) -> dict[str, Any]
 
     trained = list(trained_cells({}))
     [device] = {c["device"] for c in cells}
-    numbers, figures = ({c.name for c in trained if c.what == what} for what in WHAT)
+    numbers = {c.name for c in trained}
     compared = [c for c in cells if c["compared"]]
     measured = [c for c in compared if c["deviation"] is not None]
     return {
@@ -56,11 +55,6 @@ def summary(cells: Sequence[Mapping[str, Any]], runs: int = 1) -> dict[str, Any]
         ),
         "trained": largest(
             (name(c), c["deviation"]) for c in measured if name(c) in numbers
-        ),
-        "drawn": largest(
-            (name(c), c["svg_deviation"])
-            for c in compared
-            if c["svg_deviation"] is not None and name(c) in figures
         ),
         "failed": sorted({name(c) for c in cells if not c["passed"]}),
     }
@@ -113,13 +107,12 @@ def proofs_table(runs: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Trained:
-    """The numbers of a trained cell, or the coordinates of its figure.
+    """The numbers of a trained cell.
 
     Attributes:
         name: the notebook's path and the cell's id.
         place: the section, and the number of the cell as failures name it.
         heading: the last heading above the cell, up to a colon.
-        what: the coordinates of its figure, or its numbers; one of `WHAT`.
         tolerance: how far they may be from the stored ones.
         distances: how far they were, by the name of the run.
         roundings: how many runs that were.
@@ -129,7 +122,6 @@ class Trained:
     name: str
     place: str
     heading: str
-    what: str
     tolerance: Decimal
     distances: Mapping[str, Decimal]
     roundings: int
@@ -149,11 +141,8 @@ def trained_cells(runs: Mapping[str, Any]) -> Iterator[Trained]:
             where = name, f"{section}, cell {number}", heading
             for allowed, judged in judged_alike(cell.metadata, runs):
                 if allowed.atol:
-                    found = distances(judged, "trained", name)
-                    yield Trained(*where, WHAT[0], allowed.atol, *found)
-                if allowed.svg_atol != SVG_ATOL:
-                    found = distances(judged, "drawn", name)
-                    yield Trained(*where, WHAT[1], allowed.svg_atol, *found)
+                    found = distances(judged, name)
+                    yield Trained(*where, allowed.atol, *found)
 
 
 def judged_alike(
@@ -182,12 +171,12 @@ def headed(cells: Sequence[Any]) -> Iterator[tuple[int, str, Any]]:
 
 
 def distances(
-    runs: Mapping[str, Any], key: str, name: str
+    runs: Mapping[str, Any], name: str
 ) -> tuple[dict[str, Decimal], int, bool]:
     """Return how far one cell was off, in how many runs, whether one was on a GPU."""
-    found = {run: result for run, result in runs.items() if name in result[key]}
+    found = {run: result for run, result in runs.items() if name in result["trained"]}
     return (
-        {run: Decimal(str(result[key][name])) for run, result in found.items()},
+        {run: Decimal(str(result["trained"][name])) for run, result in found.items()},
         sum(result.get("runs", 1) for result in found.values()),
         any(result["device"] == "cuda" for result in found.values()),
     )
@@ -197,18 +186,18 @@ def tolerances_table(cells: Sequence[Trained]) -> str:
     """Write each tolerance, and the largest distance, from which it follows.
 
     >>> found = {"a GPU": Decimal("0.0012"), "one thread": Decimal(0)}
-    >>> place = ("a.ipynb b", "6.6, cell 3", "6.6.1", WHAT[0])
+    >>> place = ("a.ipynb b", "6.6, cell 3", "6.6.1")
     >>> print(tolerances_table([Trained(*place, Decimal("0.004"), found, 21, True)]))
-    | cell        | exercise   | what    | runs   | GPU   | largest   | tolerance   |
-    |-------------|------------|---------|--------|-------|-----------|-------------|
-    | 6.6, cell 3 | 6.6.1      | numbers | 21     | yes   | 0.0012    | 0.004       |
+    | cell        | exercise   | runs   | GPU   | largest   | tolerance   |
+    |-------------|------------|--------|-------|-----------|-------------|
+    | 6.6, cell 3 | 6.6.1      | 21     | yes   | 0.0012    | 0.004       |
     """
     rows = []
     for c in cells:
         most = f"{float(max(c.distances.values(), default=0)):.3g}"
         seen = [c.roundings, "yes" if c.is_seen_on_gpu else "no"]
-        rows.append([c.place, c.heading, c.what, *seen, most, c.tolerance])
-    heads = ["cell", "exercise", "what", "runs", "GPU", "largest", "tolerance"]
+        rows.append([c.place, c.heading, *seen, most, c.tolerance])
+    heads = ["cell", "exercise", "runs", "GPU", "largest", "tolerance"]
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
 
 

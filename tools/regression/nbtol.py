@@ -39,7 +39,6 @@ from tools.regression.agreement import (
     deviation,
     kinds,
     snap_outputs,
-    svg_deviation,
     tolerance_of,
 )
 from tools.regression.execution import CellFailedError, Kernel, cell_limit
@@ -70,7 +69,6 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
     def compare_outputs(self, test: Any, ref: Any, skip_compare: Any = None) -> bool:
         """Note how far the numbers are apart, then snap, and compare as nbval does."""
         self.measured["deviation"] = _text(deviation(test, ref))
-        self.measured["svg_deviation"] = _text(svg_deviation(test, ref))
         snapped = snap_outputs(test, ref, self.tolerance)
         agrees = bool(super().compare_outputs(snapped, ref, skip_compare))
         if agrees and (new := kinds(test)) != (old := kinds(ref)):
@@ -109,8 +107,6 @@ class TolerantCell(IPyNbCell):  # type: ignore[misc]
             "device": self.device,
             "atol": str(self.tolerance.atol),
             "deviation": None,
-            "svg_atol": str(self.tolerance.svg_atol),
-            "svg_deviation": None,
             "outputs": None,
         }
 

@@ -3,7 +3,6 @@
 import nbformat.v4 as v4
 
 TRAINED = {"nbval": {"atol": 0.02, "why": "trained accuracy"}}
-DRAWN = {"nbval": {"svg_atol": 2, "why": "a trained curve"}}
 GLYPH = '<use xlink:href="#DejaVuSans-{0}"/>'
 CURVE = (
     '<g><path id="p{0}" d="M {1} 3\nL {4} 12.5"/><use xlink:href="#p{0}"/>{2}'

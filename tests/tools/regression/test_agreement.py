@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from tests.tools.regression.samples import DRAWN, TRAINED, curve, shown, stream
+from tests.tools.regression.samples import TRAINED, curve, shown, stream
 from tools.regression.agreement import (
     Tolerance,
     snap,
@@ -230,8 +230,6 @@ SHOWN = {
     "LaTeX, changed": ("text/latex", "$x = 0.1236$", "$x = 0.1234$", {}, False),
     "curve, rounded": ("image/svg+xml", curve("10.27"), curve(), {}, True),
     "curve, moved": ("image/svg+xml", curve("10.28"), curve(), {}, False),
-    "curve, moved within": ("image/svg+xml", curve("12.25"), curve(), DRAWN, True),
-    "curve, moved beyond": ("image/svg+xml", curve("12.26"), curve(), DRAWN, False),
     "curve, atol is no points": (
         "image/svg+xml",
         curve("10.28"),
@@ -240,10 +238,28 @@ SHOWN = {
         False,
     ),
     "curve, id renamed": ("image/svg+xml", curve(name="f" * 10), curve(), {}, True),
-    "curve, other glyph": ("image/svg+xml", curve(glyph=39), curve(), DRAWN, False),
-    "curve, other outline": ("image/svg+xml", curve(outline=8), curve(), DRAWN, False),
-    "curve, other image": ("image/svg+xml", curve(image="A2e5"), curve(), DRAWN, False),
-    "curve, more drawn": ("image/svg+xml", curve(extra="<g/>"), curve(), DRAWN, False),
+    "curve, other glyph": ("image/svg+xml", curve(glyph=39), curve(), TRAINED, False),
+    "curve, other outline": (
+        "image/svg+xml",
+        curve(outline=8),
+        curve(),
+        TRAINED,
+        False,
+    ),
+    "curve, other image": (
+        "image/svg+xml",
+        curve(image="A2e5"),
+        curve(),
+        TRAINED,
+        False,
+    ),
+    "curve, more drawn": (
+        "image/svg+xml",
+        curve(extra="<g/>"),
+        curve(),
+        TRAINED,
+        False,
+    ),
     "curve, rounded to an integer": (
         "image/svg+xml",
         curve("10"),
@@ -300,11 +316,10 @@ def test_shown_texts_agree_or_not(kind, new, old, metadata, expected):
         ({"atol": float("nan"), "why": "w"}, "atol is nan"),
         ({"atol": True, "why": "w"}, "atol is True"),
         ({"atol": "0.01", "why": "w"}, "atol is '0.01'"),
-        ({"svg_atol": 10.1, "why": "w"}, "svg_atol is 10.1, .* at most 10"),
         ({"atol": 0.01, "why": "w", "cuda": {"atol": 0.02}}, 'cuda has no "why"'),
         (
-            {"atol": 0.01, "why": "w", "cuda": {"svg_atol": 11, "why": "w"}},
-            "nbval.cuda.svg_atol is 11",
+            {"atol": 0.01, "why": "w", "cuda": {"atol": 11, "why": "w"}},
+            "nbval.cuda.atol is 11",
         ),
     ],
 )
@@ -315,10 +330,10 @@ def test_refuses_metadata(entry, message):
 
 
 def test_the_largest_tolerances_are_allowed_themselves():
-    entry = {"atol": 0.05, "svg_atol": 10, "why": "w"}
+    entry = {"atol": 0.05, "why": "w"}
     for device in ("cpu", "cuda"):
         found = tolerance_of({"nbval": entry | {"cuda": entry}}, device)
-        assert (found.atol, found.svg_atol) == (Decimal("0.05"), 10)
+        assert found.atol == Decimal("0.05")
 
 
 def drawing(size=10, width=0.8, alpha=0.5, text="abc", end=1.0):
@@ -382,8 +397,8 @@ def test_the_sign_of_a_zero_coordinate_does_not_count():
 
 
 def test_reads_metadata():
-    assert tolerance_of({"tags": ["x"]}) == Tolerance(Decimal(0), Decimal("0.02"))
-    assert tolerance_of(DRAWN) == Tolerance(Decimal(0), Decimal(2))
+    assert tolerance_of({"tags": ["x"]}) == Tolerance(Decimal(0))
+    assert tolerance_of(TRAINED) == Tolerance(Decimal("0.02"))
 
 
 @given(st.text())

@@ -7,7 +7,7 @@ import nbformat.v4 as v4
 import pytest
 import torch
 
-from tests.tools.regression.samples import DRAWN, TRAINED, curve, shown, stream
+from tests.tools.regression.samples import TRAINED, curve, shown, stream
 from tools.notebooks import ROOT
 from tools.regression.agreement import SVG
 
@@ -49,14 +49,6 @@ CELLS = {
     "rounded": (code("print('loss 0.1235')", [stream("loss 0.1234\n")]), True),
     "changed": (code("print('loss 0.1236')", [stream("loss 0.1234\n")]), False),
     "a wider tolerance": (code("print(0.81)", [stream("0.80\n")], TRAINED), True),
-    "a curve, moved within": (
-        code(
-            f"display({{{SVG!r}: {curve('12.25')!r}}}, raw=True)",
-            [shown(SVG, curve())],
-            DRAWN,
-        ),
-        True,
-    ),
     "output is missing": (code("_ = 0.5", [stream("0.5\n")]), False),
     "output is new": (code("print(0.5)"), False),
     "output of another kind": (code("0.5", [stream("0.5\n")]), False),
@@ -146,10 +138,10 @@ def test_refuses_to_collect(pytester, cells, message):
 
 def test_deviations_are_written_cell_by_cell(pytester, monkeypatch):
     monkeypatch.setenv("D2L_DEVICE", "cpu")
-    old, new = curve("10.25"), curve("12.00", name="ffffffffff")
+    old, new = curve("10.25"), curve("10.26", name="ffffffffff")
     cells = [
         code("print('0.81, 12 of 0.5')", [stream("0.80, 12 of 0.7\n")], TRAINED),
-        code(f"display({{{SVG!r}: {new!r}}}, raw=True)", [shown(SVG, old)], DRAWN),
+        code(f"display({{{SVG!r}: {new!r}}}, raw=True)", [shown(SVG, old)]),
         code("x = 1"),
     ]
     save(pytester, cells)
@@ -158,9 +150,7 @@ def test_deviations_are_written_cell_by_cell(pytester, monkeypatch):
     assert [cell["compared"] for cell in found] == [True, True, False]
     assert [cell["passed"] for cell in found] == [False, True, True]
     assert [cell["deviation"] for cell in found] == ["0.2", None, None]
-    assert [cell["svg_deviation"] for cell in found] == [None, "1.75", None]
     assert [cell["atol"] for cell in found] == ["0.02", "0", "0"]
-    assert [cell["svg_atol"] for cell in found] == ["0.02", "2", "0.02"]
     assert {cell["device"] for cell in found} == {"cpu"}
 
 
@@ -193,7 +183,7 @@ def test_options_that_would_compare_less_are_refused(pytester):
     result = run(pytester, "--nbval-lax")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --nbval-lax has no use here: see tools/nbtol*"]
+        ["ERROR: --nbval-lax has no use here: see tools/regression/nbtol*"]
     )
 
 

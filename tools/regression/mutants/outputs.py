@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import nbformat
 
 from tools.notebooks import chapters
-from tools.regression.agreement import SVG, TEXTS, slack, tolerance_of
+from tools.regression.agreement import SVG, SVG_ATOL, TEXTS, slack, tolerance_of
 from tools.regression.mutants import ROOT, Mutant, rank
 
 NOTEBOOKS = [path.name for path in chapters()]
@@ -217,7 +217,7 @@ def other_glyph(chance: random.Random, match: re.Match[str], cell: Any) -> str:
 
 def moved(chance: random.Random, match: re.Match[str], cell: Any) -> str:
     """Move a coordinate of a figure by a little more than its tolerance."""
-    step = tolerance_of(cell.metadata).svg_atol + Decimal("0.01")
+    step = SVG_ATOL + Decimal("0.01")
     return str(Decimal(match[0]) + chance.choice([-1, 1]) * step)
 
 
