@@ -65,8 +65,8 @@ def offer(
 def fingerprint(app: Sphinx, chapters: list[Path]) -> str:
     """Return a hash of what student notebooks are made from: no text of an answer."""
     root = Path(app.srcdir)
-    code = [*root.glob("tools/site/student.py"), *root.glob("solutions/check/*.py")]
-    texts = [path.read_text(encoding="utf-8") for path in sorted(code)]
+    sources = root / "tools/site/student.py", root / "chapters/questions.json"
+    texts = [path.read_text(encoding="utf-8") for path in sources]
     for chapter in sorted(chapters):
         used = True  # the introduction, then each exercise up to its solution
         for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]:

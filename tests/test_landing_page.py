@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.lint_notebooks import EXERCISE, EXERCISES
+from tools.lint_notebooks import EXERCISES
+from tools.notebooks import EXERCISE
 
 CHAPTERS = Path(__file__).parent.parent / "chapters"
 MAP = (CHAPTERS / "index.md").read_text(encoding="utf-8")

@@ -19,8 +19,12 @@ from typing import Any, TypeAlias
 from markdown_it import MarkdownIt
 
 from tools.notebooks import (
+    EXERCISE,
+    FILE,
     KERNELSPEC,
     ROOT,
+    SOLUTION,
+    SOLUTION_END,
     NotebookError,
     chapters,
     read,
@@ -42,15 +46,11 @@ LONG_LINE = 30  # a shorter one may well stand twice
 UNCHECKED = re.compile(
     r"nbval[-_](ignore[-_]output|skip)|pytest_validate_ignore_output", re.I
 )
-EXERCISE = re.compile(r"^:{3,}\{exercise\}.*\n(?::(?!label).*\n)*:label: *(\S+)", re.M)
-SOLUTION = re.compile(r":{3,}\{solution-start\} *(\S+)\n(?::\w.*\n)*:{3,}\s*")
-SOLUTION_END = re.compile(r":{3,}\{solution-end\}\n:{3,}\s*")
 HINT = re.compile(r"^:class:.*\bhint\b.*\bdropdown\b", re.M)
 # A device, an address in memory, a path of some machine: elsewhere they are others.
 LOCAL = re.compile(
     r"device=|\b(?:cuda|mps|cpu)\b|\b0x[0-9a-f]{6,}|[A-Z]:\\|(?<![\w./:<)])[/~]/?\w[\w.-]+/"
 )
-FILE = re.compile(r"6_([1-6])_[a-z0-9-]+\.ipynb")
 
 Finding: TypeAlias = tuple[int, str]  # number of the cell, 0 for the file; message
 

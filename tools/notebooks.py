@@ -1,7 +1,7 @@
 """The notebooks of the book: which there are, reading one, naming its cells.
 
-Belongs here: what every tool that reads notebooks needs. Does not belong here:
-executing them (`execution`), their form (`lint_notebooks`).
+Belongs here: what every tool that reads notebooks needs, also the marks of exercises.
+Does not belong here: executing them (`execution`), their form (`lint_notebooks`).
 """
 
 import json
@@ -16,7 +16,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = ROOT / "chapters"
+FILE = re.compile(r"6_([1-6])_[a-z0-9-]+\.ipynb")
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+EXERCISE = re.compile(r"^:{3,}\{exercise\}.*\n(?::(?!label).*\n)*:label: *(\S+)", re.M)
+SOLUTION = re.compile(r":{3,}\{solution-start\} *(\S+)\n(?::\w.*\n)*:{3,}\s*")
+SOLUTION_END = re.compile(r":{3,}\{solution-end\}\n:{3,}\s*")
 
 
 class NotebookError(ValueError):

@@ -82,7 +82,7 @@ def call(question: AnyQuestion) -> str:
 
 
 def listing(prefix: str = "") -> str:
-    """List the questions whose number begins so: two lines each.
+    """List the questions whose number begins so.
 
     Args:
         prefix: such as "6.2" or "6.2.3".
@@ -100,4 +100,9 @@ after stride 2, when `rate` samples per second were taken before
         for q in QUESTIONS
         if f"{q.exercise}.".startswith(f"{prefix.strip('.')}.".lstrip("."))
     ]
-    return "\n".join(f"{call(q)}\n    {q.signature}" for q in found)
+    return "\n".join(map(entry, found))
+
+
+def entry(question: AnyQuestion) -> str:
+    """Write the two lines of a question in a list: a call, and what it takes."""
+    return f"{call(question)}\n    {question.signature}"

@@ -1,8 +1,8 @@
 """Write into the book how answers are checked: ``python -m tools.site.check_notes``.
 
-Belongs here: the note beside each exercise, and the list on the page about checks, both
-made from the questions of `solutions.check`. Does not belong here: the questions; the
-notebooks without answers (`student`).
+Belongs here: the note beside each exercise, the list on the page about checks, and the
+file that the notebooks without answers are made from, all made from the questions of
+`solutions.check`. Does not belong here: the questions; those notebooks (`student`).
 """
 
 import copy
@@ -13,23 +13,16 @@ from typing import Any
 import nbformat
 import nbformat.v4
 
-from solutions.check.registry import AnyQuestion, call, exercises
-from tools.lint_notebooks import SOLUTION
-from tools.notebooks import CHAPTERS
+from solutions.check.parts import FunctionQuestion
+from solutions.check.registry import QUESTIONS, AnyQuestion, call, entry, exercises
+from tools.notebooks import CHAPTERS, SOLUTION
 from tools.regression.refresh import write_atomically
+from tools.site import questions
+from tools.site.questions import Question, label_of
 
 PAGE = CHAPTERS / "check.md"
 NOTE = "-your-answer"  # how the id of a note's cell ends
 BEGIN, END = "## What can be checked\n", "## How it works\n"
-
-
-def label_of(exercise: str) -> str:
-    """Return the label of an exercise.
-
-    >>> label_of("6.2.3")
-    'ex-6-2-3'
-    """
-    return "ex-" + exercise.replace(".", "-")
 
 
 def item(question: AnyQuestion) -> str:
@@ -39,9 +32,9 @@ def item(question: AnyQuestion) -> str:
     return f"- `{call(question)}`: {answer}."
 
 
-def note(questions: list[AnyQuestion]) -> str:
+def note(found: list[AnyQuestion]) -> str:
     """Return the note that stands beside an exercise."""
-    lines = "\n".join(map(item, questions))
+    lines = "\n".join(map(item, found))
     return (
         ":::{admonition} Check your answer\n:class: tip check-note\n\n"
         f"{lines}\n\n[How checks work](check.md)\n:::"
@@ -77,20 +70,41 @@ def with_list(page: str) -> str:
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     parts = [before + BEGIN]
-    for number, questions in exercises().items():
-        items = "\n".join(map(item, questions))
+    for number, found in exercises().items():
+        items = "\n".join(map(item, found))
         parts.append(f"{{ref}}`{number} <{label_of(number)}>`\n\n{items}\n")
     return "\n".join(parts) + f"\n{END}{after}"
 
 
+def described(question: AnyQuestion) -> Question:
+    """Return what the notebooks without answers need to know of a question."""
+    return Question(
+        exercise=question.exercise,
+        name=question.name,
+        wanted=question.wanted,
+        parameters=(
+            question.parameters if isinstance(question, FunctionQuestion) else None
+        ),
+        listed=entry(question),
+        unanswered=str(question.unanswered()),
+    )
+
+
+def file_text() -> str:
+    """Return the text of the file with all questions."""
+    return questions.text_of(list(map(described, QUESTIONS)))
+
+
 def main(folder: Path = CHAPTERS) -> int:
-    """Write the notes and the list where they changed; return the exit status."""
+    """Write what changed: notes, list and file; return the exit status."""
     for path in sorted(folder.glob("*.ipynb")):
         before = path.read_text(encoding="utf-8")
         fresh = with_notes(nbformat.reads(before, as_version=4))
         write_atomically(path, before, nbformat.writes(fresh) + "\n")
     text = PAGE.read_text(encoding="utf-8")
     write_atomically(PAGE, text, with_list(text))
+    text = questions.FILE.read_text(encoding="utf-8")
+    write_atomically(questions.FILE, text, file_text())
     return 0
 
 

@@ -2,8 +2,8 @@
 
 A student notebook is a chapter's notebook without answers: each exercise with its
 hint, a cell for the answer with the signature, and the check. Belongs here: making it
-from the chapter's notebook and from the questions of `solutions.check`. Does not belong
-here: the note beside an exercise in the book (`check_notes`).
+from the chapter's notebook and from the file of the questions. Does not belong here:
+that file, and the note beside an exercise in the book (`check_notes`).
 
 The stored output of each cell is not what some run printed but what an unanswered check
 must say. So the regression that executes student notebooks compares with a rule.
@@ -12,6 +12,7 @@ must say. So the regression that executes student notebooks compares with a rule
 import re
 import sys
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,20 @@ from typing import Any
 import nbformat
 import nbformat.v4
 
-from solutions.check.parts import FunctionQuestion
-from solutions.check.registry import AnyQuestion, exercises, listing
 from solutions.system.files import NotWrittenError, write_whole
-from tools.lint_notebooks import EXERCISE, FILE, SOLUTION, SOLUTION_END
-from tools.notebooks import KERNELSPEC, ROOT, NotebookError, chapters, read
-from tools.site.check_notes import label_of
+from tools.notebooks import (
+    EXERCISE,
+    FILE,
+    KERNELSPEC,
+    ROOT,
+    SOLUTION,
+    SOLUTION_END,
+    NotebookError,
+    chapters,
+    read,
+)
+from tools.site import questions
+from tools.site.questions import Question, label_of
 
 FOLDER = ROOT / "_build" / "student"
 WIDTH = 88
@@ -102,27 +111,24 @@ def exercise_cells(cells: Sequence[Any]) -> Iterator[tuple[str, str]]:
                 texts.append(source)
 
 
-def stub(question: AnyQuestion) -> tuple[str, str]:
+def stub(question: Question) -> tuple[str, str]:
     """Return the cell for an answer, and the call that checks it.
 
-    >>> from solutions.check.registry import question
-    >>> answer, call = stub(question("6.4.3", "ratio"))
+    >>> answer, call = stub(Question("6.4.3", "ratio", "the factor", None, "", ""))
     >>> print(answer)
-    # the factor by which the multiplications grow (part a)
+    # the factor
     ratio = None
     >>> call
     'check("6.4.3", ratio=ratio)'
     """
     name = question.name or "answer"
-    is_function = isinstance(question, FunctionQuestion)
-    text = f"Return {question.wanted}" if is_function else question.wanted
+    text, answer = question.wanted, f"{name} = None"
+    if question.parameters is not None:
+        text = f"Return {question.wanted}"
+        answer = f"def {name}({', '.join(question.parameters)}):\n    ..."
     comment = textwrap.fill(
         text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False
     )
-    if isinstance(question, FunctionQuestion):
-        answer = f"def {name}({', '.join(question.parameters)}):\n    ..."
-    else:
-        answer = f"{name} = None"
     given = f"{name}={name}" if question.name else name
     return f"{comment}\n{answer}", f'check("{question.exercise}", {given})'
 
@@ -138,27 +144,26 @@ def student_notebook(notebook: Any, section: str) -> Any:
         The notebook, with the outputs that unanswered checks give.
     """
     number = section.partition(".")[2]
-    questions = {
-        label_of(exercise): found
-        for exercise, found in exercises().items()
-        if exercise.split(".")[1] == number
-    }
+    asked = defaultdict(list)
+    for question in questions.read():
+        if question.exercise.split(".")[1] == number:
+            asked[label_of(question.exercise)].append(question)
     markdown = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
     title, *rest = readable(markdown[0].source).split("\n")
     intro = "\n".join([f"# {section} {title.removeprefix('# ')}", *rest])
-    first = next(iter(questions.values()))[0].exercise
+    first = next(iter(asked.values()))
     made = [_markdown("about", f"{intro}\n\n{ABOUT}"), _code("imports", IMPORTS)]
-    made.append(_code("list", f'check.list("{first}")', printed=listing(first) + "\n"))
+    listing = "".join(f"{question.listed}\n" for question in first)
+    made.append(_code("list", f'check.list("{first[0].exercise}")', printed=listing))
     for label, text in exercise_cells(notebook.cells):
         made.append(_markdown(label, text))
-        if label not in questions:
+        if label not in asked:
             made.append(_markdown(f"{label}-answer", "*Your answer:*"))
-        for question in questions.get(label, []):
+        for question in asked.get(label, []):
             answer, call = stub(question)
             name = f"{label}-{question.name or 'answer'}".replace("_", "-")
             made.append(_code(name, answer))
-            result = str(question.unanswered())
-            made.append(_code(f"{name}-check", call, shown=result))
+            made.append(_code(f"{name}-check", call, shown=question.unanswered))
     _number(made)
     return nbformat.v4.new_notebook(
         cells=made,

@@ -6,9 +6,10 @@ import nbformat
 import pytest
 
 from solutions.check import registry
-from tools.lint_notebooks import EXERCISE, SOLUTION
-from tools.notebooks import chapters
-from tools.site.check_notes import NOTE, PAGE, label_of, note, with_list, with_notes
+from tools.notebooks import EXERCISE, SOLUTION, chapters
+from tools.site import questions
+from tools.site.check_notes import NOTE, PAGE, file_text, note, with_list, with_notes
+from tools.site.questions import label_of
 
 NOTEBOOKS = chapters()
 TIDY = "run: python -m tools.site.check_notes"
@@ -46,6 +47,13 @@ def test_the_list_on_the_page_is_that_of_the_questions():
     assert with_list(text) == text, TIDY
     calls = re.findall(r"^- `(check\(.*?\))`: ", text, re.M)
     assert calls == [registry.call(question) for question in registry.QUESTIONS]
+
+
+def test_the_file_that_the_site_reads_is_that_of_the_questions():
+    assert questions.FILE.read_text(encoding="utf-8") == file_text(), TIDY
+    assert questions.text_of(questions.read()) == file_text()
+    labels = [f"{q.exercise} {q.name}".strip() for q in questions.read()]
+    assert labels == [question.label for question in registry.QUESTIONS]
 
 
 def test_notes_are_put_in_replaced_and_taken_away():

@@ -7,10 +7,15 @@ import nbformat
 import pytest
 
 from solutions.check import registry
-from tools.lint_notebooks import EXERCISE, SOLUTION, SOLUTION_END
-from tools.notebooks import chapters, run_faults
+from tools.notebooks import (
+    EXERCISE,
+    SOLUTION,
+    SOLUTION_END,
+    chapters,
+    run_faults,
+)
 from tools.site import student
-from tools.site.check_notes import label_of
+from tools.site.questions import label_of
 
 NOTEBOOKS = {path.stem: path for path in chapters()}
 
