@@ -2,13 +2,13 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test test-tools test-site student data lab refresh colab lint bench study \
-	portability mutants alarms lock newest links clean environment
+	portability mutants alarms lock newest links clean environment site-environment
 # Also for the make of macOS, 3.81: it knows no .SHELLFLAGS, so pipes set pipefail.
 SHELL := /bin/bash
 # The reader's settings for Python could hide our packages or change what runs.
 unexport PYTHONHOME PYTHONPATH PYTHONPLATLIBDIR PYTHONSAFEPATH PYTHONEXECUTABLE \
 	PYTHONOPTIMIZE PYTHONWARNINGS PYTHONSTARTUP PYTHONINSPECT PYTHONUSERBASE \
-	PYTEST_ADDOPTS
+	PYTHONDONTWRITEBYTECODE PYTEST_ADDOPTS
 # Files are read and names are printed as UTF-8, whatever the locale.
 export PYTHONUTF8 := 1
 # IPython and others do not start for a user without a home folder.
@@ -31,20 +31,22 @@ NOTEBOOKS ?= chapters _build/student
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
-environment:
+# All of the lock, or the part of it that building the site needs.
+environment: site-environment
+environment site-environment:
 	@command -v "$(PYTHON)" >/dev/null || \
 		{ echo "make: Python 3.11 to 3.14 is needed, but there is no $(PYTHON)" >&2; \
 		exit 1; }
-	@"$(PYTHON)" -I tools/environment.py
+	@"$(PYTHON)" -I tools/environment.py $(if $(filter site-%,$@),site,all)
 
 # A change of these may change every page; after any other, only what changed is read.
-FRAME := _config.yml _toc.yml _ext _static _vendor .venv/installed solutions tools \
+FRAME := _config.yml _toc.yml _ext _static _vendor .venv/installed-site solutions tools \
 	_build/pdf/book.pdf
 NOT_NEWER = test -z "$$(find $(1) -newer $(2) -not -path '*__pycache__*' 2>/dev/null)"
 IS_CURRENT := test -f _build/built && $(call NOT_NEWER,$(FRAME),_build/built) && \
 	{ ! test -f _build/html/book.pdf || $(call NOT_NEWER,chapters,_build/html/book.pdf); }
 
-book: environment ## build the site from the stored outputs into _build/html
+book: site-environment ## build the site from the stored outputs into _build/html
 	@$(IS_CURRENT) || rm -rf _build/html _build/.doctrees
 	@rm -f _build/built # a page with a warning is read again, until it has none
 	@.venv/bin/jupyter-book build . -W -n --keep-going --quiet
@@ -66,11 +68,11 @@ test: environment data ## test the answers, and run every notebook against its o
 test-tools: environment data ## test what tests: the regression itself, and the other tools
 	@$(RUN) -m pytest -n auto --dist loadfile --doctest-modules tests/tools tools
 
-test-site: book ## test the built site in a headless browser
+test-site: environment book ## test the built site in a headless browser
 	@$(RUN) -m tools.site.browser
 	@$(RUN) -m pytest -n auto --maxprocesses 4 tests/site
 
-student: environment ## write the notebooks without answers into _build/student
+student: site-environment ## write the notebooks without answers into _build/student
 	@$(RUN) -m tools.site.student
 
 data: environment ## get Fashion-MNIST and MNIST, and verify them
@@ -113,15 +115,16 @@ alarms: environment data ## run every notebook TIMES times: none may fail
 # One version of each package for all Pythons.
 LOCK := .venv/bin/uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --quiet
-lock: environment ## write requirements.lock anew from requirements.txt
+lock: environment ## write requirements.lock anew from requirements*.txt
 	@$(LOCK) requirements.txt --output-file requirements.lock
 
 newest: environment ## write the newest of everything into the lock, to try it
-	@mkdir -p _build
-	@sed -E '/^jupyter-book/!s/==[^; ]+//' requirements.txt >_build/newest.txt
-	@$(LOCK) --upgrade _build/newest.txt --output-file requirements.lock
+	@mkdir -p _build/newest
+	@for file in requirements*.txt; do \
+		sed -E '/^jupyter-book/!s/==[^; ]+//' $$file >_build/newest/$$file; done
+	@$(LOCK) --upgrade _build/newest/requirements.txt --output-file requirements.lock
 
-links: environment ## check the book's links to other sites
+links: site-environment ## check the book's links to other sites
 	@.venv/bin/jupyter-book build . --builder linkcheck --path-output _build/links --quiet
 
 clean: ## remove the site, the environment and every cache in this folder

@@ -1,4 +1,6 @@
-"""Create `.venv` from the lock, once; `make` runs this before all else.
+"""Install a part of the lock into `.venv`, once; `make` runs this before all else.
+
+`site` makes `.venv` and installs what building the site needs; `all` adds the rest.
 
 Belongs here: the checks a newcomer's machine may fail, each with one clear line.
 Only the standard library is used, since nothing is installed yet, and only syntax
@@ -27,8 +29,14 @@ NOT_FOR_PIP = re.compile(
     "|DISABLE_PIP_VERSION_CHECK|EXTRA_INDEX_URL|FIND_LINKS|INDEX_URL|KEYRING_PROVIDER"
     "|NO_CACHE_DIR|NO_INDEX|PROXY|TIMEOUT|TRUSTED_HOST|USE_FEATURE)$)"
 )
+# The site's part of the lock is what this file asks for, and what that pulls in.
+SITE = "requirements-site.txt"
 # PyTorch's wheel for Linux brings CUDA's libraries: 6 GB, plus what pip unpacks.
-NEEDED_GB = 9
+NEEDED_GB = {"site": 1, "all": 9}
+ANNOUNCED = {
+    "site": "Installing what the site needs into .venv (half a minute, 300 MB)",
+    "all": "Adding the rest to .venv (a few minutes, about 6 GB on Linux)",
+}
 
 REASONS = {
     "No space left on device": "the disk is full",
@@ -45,6 +53,27 @@ def fingerprint() -> str:
     return hashlib.sha256(
         "\n".join([sys.version, str(ROOT), lock]).encode()
     ).hexdigest()
+
+
+def part_of(lock: str, part: str) -> str:
+    r"""Return the entries of the lock that belong to a part of it.
+
+    >>> lock = "a==1\n    # via\n    #   -r requirements-site.txt\nb==2\n    # via a"
+    >>> part_of(lock + "\nc==3\n    # via -r requirements.txt", "site") == lock
+    True
+    """
+    if part == "all":
+        return lock
+    entries = {e.partition("==")[0]: e for e in re.split(r"\n(?=\w)", lock)}
+    pulled_in_by = {
+        name: set(re.findall(r"^ +#.*?([^\s/]+)$", entry, re.MULTILINE))
+        for name, entry in entries.items()
+    }
+    found, size = {SITE}, 0
+    while len(found) > size:
+        size = len(found)
+        found |= {name for name, by in pulled_in_by.items() if by & found}
+    return "\n".join(entry for name, entry in entries.items() if name in found)
 
 
 def check_machine() -> None:
@@ -84,14 +113,12 @@ def check_python() -> None:
         )
 
 
-def check_disk() -> None:
-    """Stop with one line if this disk is too full, once the old `.venv` is gone."""
+def check_disk(needed: int) -> None:
+    """Stop with one line if `.venv` cannot become so many GB large on this disk."""
     old = sum(p.lstat().st_size for p in VENV.rglob("*"))
     free = (shutil.disk_usage(str(ROOT)).free + old) / 1e9
-    if free < NEEDED_GB:
-        stop(
-            f"about {NEEDED_GB} GB of disk are needed here, but {free:.1f} GB are free"
-        )
+    if free < needed:
+        stop(f"about {needed} GB of disk are needed here, but {free:.1f} GB are free")
 
 
 def stop(message: str) -> NoReturn:
@@ -177,28 +204,42 @@ def check_installed(lock: str) -> None:
         )
 
 
-def main() -> None:
-    """Create the environment unless it is there and up to date."""
+def main(part: str) -> None:
+    """Install a part of the lock unless it is there and up to date.
+
+    Args:
+        part: "site", or "all" once the site's part is there.
+    """
     check_machine()
     check_python()
-    stamp = VENV / "installed"
+    stamp = VENV / f"installed-{part}"
     if stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint():
         return
-    check_disk()
-    print("Creating .venv (a few minutes, about 6 GB on Linux) ...", flush=True)
+    check_disk(NEEDED_GB[part])
+    print(f"{ANNOUNCED[part]} ...", flush=True)
     LOG.write_text("", encoding="utf-8")
-    create()
-    # The lock is complete, so that nothing has to be resolved.
-    pip("--no-deps", "--require-hashes", "-r", str(LOCK))
-    pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
-    check_installed(LOCK.read_text(encoding="utf-8"))
+    if part == "site":
+        create()
+    # To compile what the site never imports would take as long as to install it.
+    options = ["--no-compile"] if part == "site" else []
+    install(part_of(LOCK.read_text(encoding="utf-8"), part), *options)
     stamp.write_text(fingerprint(), encoding="utf-8")
     LOG.unlink()
 
 
+def install(lock: str, *options: str) -> None:
+    """Install what a lock names, with options of pip, and this project."""
+    path = VENV / "lock"
+    path.write_text(lock, encoding="utf-8")
+    # The lock is complete, so that nothing has to be resolved.
+    pip(*options, "--no-deps", "--require-hashes", "-r", str(path))
+    pip("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    check_installed(lock)
+
+
 if __name__ == "__main__":
     try:
-        main()
+        main(sys.argv[1])
     except KeyboardInterrupt:
         stop("interrupted; run the same command again to install the rest")
     except (OSError, subprocess.CalledProcessError) as error:

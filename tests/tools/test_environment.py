@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,7 +20,7 @@ def test_this_machine_passes(monkeypatch):
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
     environment.check_machine()
     environment.check_python()
-    environment.check_disk()
+    environment.check_disk(9)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_refuses_a_machine_without_pytorch(monkeypatch, system, machine, libc, m
         environment.check_machine()
         return
     with pytest.raises(SystemExit, match=f"^make: .*{message}$"):
-        environment.main()
+        environment.main("site")
 
 
 @pytest.mark.parametrize("version", [(3, 10, 13), (3, 15, 0)])
@@ -58,14 +59,14 @@ def test_refuses_another_python(monkeypatch, version):
     with pytest.raises(
         SystemExit, match=rf"3\.11, 3\.12, 3\.13 or 3\.14 .* is {found};"
     ):
-        environment.main()
+        environment.main("site")
 
 
 def test_refuses_a_small_disk(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
     with pytest.raises(SystemExit, match=r"about 9 GB .* but 2\.5 GB are free"):
-        environment.check_disk()
+        environment.check_disk(9)
 
 
 def test_what_the_old_environment_takes_will_be_free(monkeypatch, tmp_path):
@@ -73,23 +74,47 @@ def test_what_the_old_environment_takes_will_be_free(monkeypatch, tmp_path):
         file.truncate(7 * 10**9)  # takes no room until something is written
     monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 2.5e9))
-    environment.check_disk()
+    environment.check_disk(9)
 
 
-def test_installs_the_lock(monkeypatch, tmp_path):
-    calls = []
+@pytest.mark.parametrize(("part", "creates"), [("site", True), ("all", False)])
+def test_installs_a_part_of_the_lock(monkeypatch, tmp_path, part, creates):
+    calls, created = [], []
     monkeypatch.setattr(environment, "VENV", tmp_path)
     monkeypatch.setattr(environment, "LOG", tmp_path / "log")
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: Usage(0, 0, 1e11))
-    monkeypatch.setattr(environment, "create", lambda: None)
+    monkeypatch.setattr(environment, "create", lambda: created.append(True))
     monkeypatch.setattr(environment, "check_installed", lambda _: None)
     monkeypatch.setattr(environment, "pip", lambda *arguments: calls.append(arguments))
-    environment.main()
-    path = str(environment.LOCK)
-    assert calls[0] == ("--no-deps", "--require-hashes", "-r", path)
-    assert (tmp_path / "installed").read_text(
-        encoding="utf-8"
-    ) == environment.fingerprint()
+    environment.main(part)
+    path = tmp_path / "lock"
+    assert "--require-hashes" in calls[0] and calls[0][-1] == str(path)
+    lock = environment.LOCK.read_text(encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == environment.part_of(lock, part)
+    stamp = tmp_path / f"installed-{part}"
+    assert stamp.read_text(encoding="utf-8") == environment.fingerprint()
+    assert bool(created) is creates
+
+
+def names_in(lock):
+    return set(re.findall(r"^([\w.-]+)==", lock, re.MULTILINE))
+
+
+def test_the_sites_part_is_what_it_asks_for_and_what_that_pulls_in():
+    lock = environment.LOCK.read_text(encoding="utf-8")
+    part = environment.part_of(lock, "site")
+    assert names_in((environment.ROOT / environment.SITE).read_text("utf-8")) < (
+        names_in(part)
+    )
+    assert {"sphinx", "docutils", "markupsafe"} < names_in(part) < names_in(lock)
+    too_much = {"torch", "numpy", "matplotlib", "jupyterlab", "uv", "playwright"}
+    assert not too_much & names_in(part)
+    entries = re.split(r"\n(?=\w)", lock)
+    assert set(part.splitlines()) <= set(lock.splitlines())
+    assert [e for e in entries if e.partition("==")[0] in names_in(part)] == (
+        re.split(r"\n(?=\w)", part)
+    )
+    assert environment.part_of(lock, "all") == lock
 
 
 @pytest.mark.parametrize(
@@ -141,11 +166,16 @@ def wheel(folder, name="tiny"):
     return path
 
 
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 @pytest.fixture
 def checkout(monkeypatch, tmp_path):
-    """A project in a folder with a blank, whose lock has one package."""
+    """A project in a folder with a blank, and its lock of two packages in two parts."""
     root = tmp_path / "the project 书"
     package = wheel(root / "wheels")
+    rest = wheel(root / "wheels", "other")
     project = wheel(root / "wheels", "project")
     (root / "backend.py").write_text(
         "import shutil\n"
@@ -162,17 +192,19 @@ def checkout(monkeypatch, tmp_path):
     (root / "tools").mkdir()
     script = Path(environment.ROOT, "tools", "installed.py")
     (root / "tools" / "installed.py").symlink_to(script)
-    digest = hashlib.sha256(package.read_bytes()).hexdigest()
     lock = root / "requirements.lock"
     lock.write_text(
         "absent==3 ; python_version < '3' \\\n    --hash=sha256:00\n"
-        f"tiny==1.0 \\\n    --hash=sha256:{digest}\n    # via nothing\n",
+        f"tiny==1.0 \\\n    --hash=sha256:{digest_of(package)}\n"
+        "    # via\n    #   -r requirements-site.txt\n    #   other\n"
+        f"other==1.0 \\\n    --hash=sha256:{digest_of(rest)}\n"
+        "    # via -r requirements.txt\n",
         encoding="utf-8",
     )
     for name, path in (("ROOT", "."), ("VENV", ".venv"), ("LOG", "log")):
         monkeypatch.setattr(environment, name, root / path)
     monkeypatch.setattr(environment, "LOCK", lock)
-    monkeypatch.setattr(environment, "NEEDED_GB", 0)
+    monkeypatch.setattr(environment, "NEEDED_GB", {"site": 0, "all": 0})
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", (root / "wheels").as_uri())
     return root
@@ -195,8 +227,8 @@ def test_no_variable_of_the_reader_puts_packages_elsewhere(
         "PIP_REQUIRE_VIRTUALENV": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    environment.main()
-    assert (checkout / ".venv" / "installed").read_text(encoding="utf-8")
+    environment.main("site")
+    assert (checkout / ".venv" / "installed-site").read_text(encoding="utf-8")
     monkeypatch.delenv("PYTHONHOME")
     monkeypatch.delenv("PYTHONPATH")
     python = checkout / ".venv" / "bin" / "python"
@@ -209,11 +241,45 @@ def test_an_incomplete_environment_is_never_stamped(checkout, monkeypatch, tmp_p
     settings.write_text(f"[install]\ntarget = {folder}\n", encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
     with pytest.raises(SystemExit, match=r"not complete: .venv lacks tiny 1\.0; see "):
-        environment.main()
-    assert not (checkout / ".venv" / "installed").exists()
+        environment.main("site")
+    assert not (checkout / ".venv" / "installed-site").exists()
     monkeypatch.delenv("PIP_CONFIG_FILE")
-    environment.main()
-    assert (checkout / ".venv" / "installed").exists()
+    environment.main("site")
+    assert (checkout / ".venv" / "installed-site").exists()
+
+
+def test_the_rest_is_added_to_the_sites_part(checkout, monkeypatch):
+    python = checkout / ".venv" / "bin" / "python"
+    environment.main("site")
+    assert subprocess.run([python, "-c", "import tiny, project"]).returncode == 0
+    absent = [python, "-c", "import other"]
+    assert subprocess.run(absent, capture_output=True).returncode == 1
+    stamp = checkout / ".venv" / "installed-site"
+    before = stamp.stat().st_mtime_ns
+    environment.main("all")
+    subprocess.run([python, "-c", "import tiny, other, project"], check=True)
+    monkeypatch.setattr(environment, "create", pytest.fail)
+    monkeypatch.setattr(environment, "pip", pytest.fail)
+    for part in ("site", "all", "site"):
+        environment.main(part)
+    assert stamp.stat().st_mtime_ns == before  # a newer one would build the site anew
+
+
+def test_the_rest_is_never_stamped_unless_it_is_there(checkout, monkeypatch):
+    environment.main("site")
+    monkeypatch.setattr(environment, "pip", lambda *_: None)
+    with pytest.raises(SystemExit, match=r"not complete: .venv lacks other 1\.0; see "):
+        environment.main("all")
+    assert not (checkout / ".venv" / "installed-all").exists()
+
+
+def test_another_lock_makes_the_environment_anew(checkout):
+    for part in ("site", "all"):
+        environment.main(part)
+    lock = environment.LOCK.read_text(encoding="utf-8")
+    environment.LOCK.write_text(lock + "# changed\n", encoding="utf-8")
+    environment.main("site")
+    assert not (checkout / ".venv" / "installed-all").exists()
 
 
 def test_what_is_missing_or_of_another_version_is_named(monkeypatch):
@@ -254,15 +320,18 @@ def test_a_python_that_makes_no_environments_is_one_line(
     python.chmod(0o755)
     monkeypatch.setattr(environment.sys, "executable", str(python))
     with pytest.raises(SystemExit, match=message) as stopped:
-        environment.main()
+        environment.main("site")
     assert "\n" not in str(stopped.value)
 
 
 def test_an_up_to_date_environment_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setattr(environment, "VENV", tmp_path)
-    (tmp_path / "installed").write_text(environment.fingerprint(), encoding="utf-8")
+    for part in ("site", "all"):
+        stamp = tmp_path / f"installed-{part}"
+        stamp.write_text(environment.fingerprint(), encoding="utf-8")
     monkeypatch.setattr(environment.subprocess, "run", pytest.fail)
-    environment.main()
+    environment.main("site")
+    environment.main("all")
 
 
 def test_runs_before_anything_is_installed():

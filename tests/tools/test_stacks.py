@@ -58,8 +58,12 @@ def test_make_finds_the_supported_pythons():
 
 
 def test_the_lock_has_what_is_required():
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    required = [Requirement(text) for line in lines if (text := line.split("#")[0])]
+    site, rest = ROOT / environment.SITE, ROOT / "requirements.txt"
+    texts = [path.read_text(encoding="utf-8") for path in (site, rest)]
+    assert f"\n-r {site.name} " in texts[1]  # so that pip installs all from one file
+    lines = re.findall(r"^\w[^#\n]*", "\n".join(texts), re.M)
+    required = [Requirement(line) for line in lines]
+    assert len({r.name for r in required}) == len(required)
     assert all(r.marker is None for r in required)
     wanted = {f"{r.name}{r.specifier}" for r in required}
     assert all(pin.count("==") == 1 for pin in wanted)
