@@ -16,7 +16,6 @@ from solutions.shapes import (
     as_pair,
     require_layout,
     require_one_dtype,
-    require_sizes,
 )
 
 
@@ -67,40 +66,76 @@ def conv_output_shape(
     return (padded[0] - span[0]) // s[0] + 1, (padded[1] - span[1]) // s[1] + 1
 
 
-def receptive_field(layers: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Return how much of the input one output sees, and how far apart outputs look.
+def receptive_field(
+    layers: Sequence[tuple[int, int] | tuple[int, int, int]],
+) -> tuple[int, int, int]:
+    """Return how much of the input an output sees, how far apart, and from where.
 
     One more layer of window `k` reaches ``k - 1`` of its inputs further, and these
     lie `jump` pixels apart in the first input: the product of the strides before it.
+    Its padding moves the fields to the left, by so many of these jumps.
 
     Args:
-        layers: (kernel_size, stride) of each layer on one axis, the first layer first.
+        layers: (kernel_size, stride) or (kernel_size, stride, padding) of each layer
+            on one axis, the first layer first. Without padding it is 0.
 
     Returns:
-        The pair (size, jump), in pixels of the first input: from the first to the
-        last pixel that one output depends on, and from one output to the next.
+        The triple (size, jump, start), in pixels of the first input: from the first
+        to the last pixel that can change one output, from one output to the next,
+        and where the first output begins to see, below 0 if in the padding.
 
     Raises:
-        ValueError: if a layer is not a pair of ints, each at least 1.
+        ValueError: if a layer is no pair or triple of ints, at least 1, 1 and 0.
 
     Source: D2L section 6.3, exercise 6.3.4.
 
     >>> receptive_field([(3, 2), (3, 2)])  # 1 + 2 + 2 * 2 pixels
-    (7, 4)
+    (7, 4, 0)
+    >>> receptive_field([(3, 2, 1), (3, 2, 1)])  # from -1 - 2 * 1
+    (7, 4, -3)
     """
-    size, jump = 1, 1
-    for number, layer in enumerate(layers):
-        require_sizes(f"layers[{number}]", layer, "kernel_size stride")
-        kernel_size, stride = layer
+    _require_layers(layers)
+    size, jump, start = 1, 1, 0
+    for layer in layers:
+        kernel_size, stride, padding = (*layer, 0)[:3]
+        start -= padding * jump
         size += (kernel_size - 1) * jump
         jump *= stride
-    return size, jump
+    return size, jump, start
 
 
-def _mirrored(n: int, padding: int, repeat_edge: bool) -> Tensor:
-    """Return, for each pixel of a padded axis, the pixel that it copies."""
-    # The extension repeats after n pixels there and n back; without a second copy
-    # of the two border pixels, after two pixels fewer. One pixel is its own mirror.
+def _require_layers(layers: Sequence[tuple[int, ...]]) -> None:
+    """Raise a ValueError if a layer is no (kernel_size, stride) or with a padding."""
+    for number, layer in enumerate(layers):
+        sizes = tuple(layer) if isinstance(layer, (tuple, list)) else (layer,)
+        is_int = all(isinstance(v, int) and not isinstance(v, bool) for v in sizes)
+        if (
+            len(sizes) not in (2, 3)
+            or not is_int
+            or min(sizes[:2]) < 1
+            or min(sizes) < 0
+        ):
+            raise ValueError(
+                f"layers[{number}] is {layer!r}, but must be (kernel_size, stride) or "
+                "(kernel_size, stride, padding), ints of at least 1, 1 and 0"
+            )
+
+
+def mirror_index(n: int, padding: int, repeat_edge: bool) -> Tensor:
+    """Return, for each place of a padded axis, the pixel that it copies.
+
+    Args:
+        n: pixels of the axis, at least 1.
+        padding: places added on each side, at least 0; it may exceed `n`.
+        repeat_edge: whether the border pixel is repeated, as in `mirror_pad`.
+
+    Returns:
+        The pixels, integers from 0 to n - 1, shape (n + 2 * padding,).
+
+    >>> mirror_index(4, 2, repeat_edge=False)
+    tensor([2, 1, 0, 1, 2, 3, 2, 1])
+    """
+    # Once there and back; without a second copy of the two ends, two fewer.
     period = 2 * n if repeat_edge else max(2 * n - 2, 1)
     place = torch.arange(-padding, n + padding) % period
     return torch.minimum(place, period - int(repeat_edge) - place)
@@ -136,37 +171,9 @@ def mirror_pad(
     require_layout("X", X, "n c h w")
     p_h, p_w = as_pair("padding", padding, minimum=0)
     h, w = X.shape[2:]
-    rows, columns = _mirrored(h, p_h, repeat_edge), _mirrored(w, p_w, repeat_edge)
+    rows = mirror_index(h, p_h, repeat_edge)
+    columns = mirror_index(w, p_w, repeat_edge)
     return X[:, :, rows][:, :, :, columns]
-
-
-def insert_zeros(
-    X: Num[Tensor, "n c h w"], factor: IntOrPair
-) -> Num[Tensor, "n c u v"]:
-    """Spread the pixels of images, with zeros between them.
-
-    Args:
-        X: the images, any dtype.
-        factor: distance of neighbouring pixels afterwards, so ``factor - 1`` zeros
-            come between them.
-
-    Returns:
-        The images, u = (h - 1) * factor + 1 and likewise v: no zeros at the ends.
-
-    Raises:
-        ValueError: if `X` is not 4-D, or `factor` is no int or pair, or below 1.
-
-    Source: D2L edition 1.0, exercise 7.3.6.
-
-    >>> insert_zeros(torch.tensor([[[[1, 2, 3]]]]), (1, 2)).flatten()
-    tensor([1, 0, 2, 0, 3])
-    """
-    require_layout("X", X, "n c h w")
-    f_h, f_w = as_pair("factor", factor, minimum=1)
-    n, c, h, w = X.shape
-    spread = X.new_zeros(n, c, (h - 1) * f_h + 1, (w - 1) * f_w + 1)
-    spread[:, :, ::f_h, ::f_w] = X
-    return spread
 
 
 def fractional_stride_conv2d(
