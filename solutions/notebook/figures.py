@@ -477,3 +477,80 @@ def throughput_panels(
         ax.grid(color="0.9")
     fig.supylabel("examples per second and model", fontsize="medium")
     return fig
+
+
+def folded_spectrum(
+    frequencies: Sequence[float],
+    before: Sequence[float],
+    after: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+) -> Figure:
+    """Draw an amplitude spectrum, and how its upper half folds onto the lower one.
+
+    Args:
+        frequencies: the abscissa, evenly spaced from 0, an odd number of places.
+        before: the amplitudes there; the fold is in the middle.
+        after: for each panel below, its title, what stays, and what is there in all,
+            at the frequencies up to the fold.
+        xlabel: label of the horizontal axis, with its unit.
+
+    Returns:
+        The figure: what stays in blue, what folds in orange, in all panels.
+    """
+    middle = len(frequencies) // 2
+    lower, upper = frequencies[: middle + 1], frequencies[middle:]
+    fig = new_figure(1.1 + 1.3 * (1 + len(after)))
+    axes = fig.subplots(1 + len(after), 1, sharex=True, sharey=True)
+    axes[0].set_title("before the stride", fontsize=SMALL)
+    axes[0].fill_between(lower, before[: middle + 1], color=COLORS[1], label="stays")
+    axes[0].fill_between(upper, before[middle:], color=COLORS[5], label="folds")
+    for ax, (title, (stays, total)) in zip(axes[1:], after.items(), strict=True):
+        ax.set_title(title, fontsize=SMALL)
+        ax.fill_between(lower, stays, color=COLORS[1])
+        ax.fill_between(lower, stays, total, color=COLORS[5])
+    for ax in axes:
+        ax.axvline(frequencies[middle], color=COLORS[0], linestyle="--", linewidth=1)
+        ax.set_ylim(bottom=0)
+    fig.supylabel("amplitude", fontsize="medium")
+    axes[-1].set_xlabel(xlabel)
+    fig.legend(frameon=False, loc="outside upper center", ncols=2)
+    return fig
+
+
+def mirrors(
+    named: Mapping[str, Sequence[float]], padding: int, places: Sequence[float]
+) -> Figure:
+    """Draw rows of padded pixels, and where the mirrors stand that made them.
+
+    Args:
+        named: for each row its title and its values, the padding included.
+        padding: how many values at each end are padding.
+        places: for each row, how far outside the border pixel's centre the mirror
+            stands, in pixels.
+
+    Returns:
+        The figure: pixels blue, padding light with dotted edges, mirrors dashed.
+    """
+    fig = new_figure(0.85 * len(named))
+    axes = fig.subplots(len(named), 1, squeeze=False)[:, 0]
+    for ax, (title, row), place in zip(axes, named.items(), places, strict=True):
+        last = len(row) - 1 - padding
+        ax.set(xlim=(-0.6, len(row) - 0.4), ylim=(-0.75, 0.75), aspect="equal")
+        ax.set_axis_off()
+        ax.set_title(title, fontsize=SMALL)
+        for i, value in enumerate(row):
+            inside = padding <= i <= last
+            cell = Rectangle(
+                (i - 0.42, -0.42),
+                *(0.84, 0.84),
+                facecolor=COLORS[1] if inside else "white",
+                edgecolor="none" if inside else "0.45",
+                linestyle="-" if inside else ":",
+            )
+            ax.add_patch(cell)
+            color = "white" if inside else COLORS[0]
+            ax.text(i, 0, format(value, "g"), ha="center", va="center", color=color)
+        for x in (padding - place, last + place):
+            ax.plot([x, x], [-0.7, 0.7], color=COLORS[2], linestyle="--", lw=1.5)
+    return fig

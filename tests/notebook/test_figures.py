@@ -11,9 +11,11 @@ from solutions.notebook.figures import (
     dependence,
     draw_matrix,
     feature_maps,
+    folded_spectrum,
     labelled_images,
     lines,
     matrices,
+    mirrors,
     network,
     new_figure,
     runs,
@@ -233,3 +235,26 @@ def test_labelled_images_keep_their_titles_and_continue_below():
     ]
     assert shown == [("a", 0.0), ("b", 1.0), ("c", 2.0), ("d", 3.0), ("e", 4.0)]
     assert len(fig.axes) == 6 and not fig.axes[5].axison
+
+
+def test_a_spectrum_is_divided_at_its_middle():
+    before = [5.0, 4.0, 3.0, 2.0, 1.0]
+    after = {"after": ([5.0, 4.0, 3.0], [6.0, 6.0, 6.0])}
+    fig = folded_spectrum([0.0, 1.0, 2.0, 3.0, 4.0], before, after, xlabel="frequency")
+    above, below = fig.axes
+    stays, folds = (area.get_paths()[0].get_extents() for area in above.collections)
+    assert (stays.x0, stays.x1, folds.x0, folds.x1) == (0, 2, 2, 4)
+    stays, folds = (area.get_paths()[0].get_extents() for area in below.collections)
+    assert (stays.x1, folds.x1, folds.y0, folds.y1) == (2, 2, 3, 6)
+    assert [list(ax.lines[0].get_xdata()) for ax in fig.axes] == [[2, 2]] * 2
+    assert below.get_title() == "after"
+
+
+def test_mirrors_stand_where_they_are_said_to():
+    rows = {"on": [2.0, 1.0, 2.0, 1.0], "outside": [1.0, 1.0, 2.0, 2.0]}
+    fig = mirrors(rows, 1, [0.0, 0.5])
+    for ax, (title, row), x in zip(fig.axes, rows.items(), [1.0, 0.5], strict=True):
+        assert ax.get_title() == title
+        assert [float(t.get_text()) for t in ax.texts] == row
+        assert [line.get_xdata()[0] for line in ax.lines] == [x, 3 - x]
+        assert [p.get_linestyle() for p in ax.patches] == [":", "-", "-", ":"]
