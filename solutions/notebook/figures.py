@@ -523,11 +523,12 @@ def sliding(f: Sequence[float], g: Sequence[float]) -> Figure:
         round. One step of the slide below the other, each with its sum of products.
     """
     places = len(f) + len(g) - 1
+    margin = max(len(f), len(g)) - 1.0
+    right = margin + places + 1.6
     fig = new_figure(0.3 + 0.68 * places)
     for ax, still, moving, name in zip(
         fig.subplots(1, 2), (f, g), (g, f), ("g slides", "f slides"), strict=True
     ):
-        margin = max(len(f), len(g)) - 1
         for n in range(places):
             total, top = 0.0, -2.5 * n
             for i, value in enumerate(still):
@@ -539,8 +540,7 @@ def sliding(f: Sequence[float], g: Sequence[float]) -> Figure:
                 meets = 0 <= n - b < len(still)
                 color = COLORS[2] if meets else "0.6"
                 draw_cell(ax, margin + n - b, top - 1, value, color)
-            ax.text(places + 1, top - 0.5, f"= {total:g}", va="center")
-        right = places + 2.8
+            ax.text(right - 1.8, top - 0.5, f"= {total:g}", va="center")
         ax.set(xlim=(-0.6, right), ylim=(-2.5 * places + 0.9, 0.7), aspect="equal")
         ax.set_title(name, fontsize=SMALL)
         ax.set_axis_off()
