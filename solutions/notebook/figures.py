@@ -554,3 +554,86 @@ def mirrors(
         for x in (padding - place, last + place):
             ax.plot([x, x], [-0.7, 0.7], color=COLORS[2], linestyle="--", lw=1.5)
     return fig
+
+
+def dilated(named: Mapping[str, Sequence[int]], taps: int) -> Figure:
+    """Draw, one panel per stack of causal layers, what its last output reads.
+
+    Args:
+        named: for each panel its title, and the dilations of its layers, in order.
+        taps: the number of taps that all layers have.
+
+    Returns:
+        The figure: the input at the bottom, the last output at the upper right, what
+        it reads in colour, and at the left of each layer how many places that are.
+    """
+    reach = max(1 + (taps - 1) * sum(dilations) for dilations in named.values())
+    fig = new_figure(2.1 * len(named))
+    panels = fig.subplots(len(named), 1, squeeze=False)[:, 0]
+    for ax, (title, dilations) in zip(panels, named.items(), strict=True):
+        used = {0}
+        for level in range(len(dilations), -1, -1):
+            colors = [COLORS[2] if x in used else "0.8" for x in range(1 - reach, 1)]
+            ax.scatter(range(1 - reach, 1), [level] * reach, c=colors, s=24, zorder=2)
+            ax.text(0.6 - reach, level, f"{len(used)}  ", ha="right", va="center")
+            if level:
+                steps = [dilations[level - 1] * tap for tap in range(taps)]
+                for x in used:
+                    for step in steps:
+                        ends = [level, level - 1]
+                        ax.plot([x, x - step], ends, color=COLORS[1], lw=0.8, zorder=1)
+                used = {x - step for x in used for step in steps}
+        ax.set_title(title, fontsize=SMALL)
+        ax.set_axis_off()
+    return fig
+
+
+def sliding(f: Sequence[float], g: Sequence[float]) -> Figure:
+    """Draw the convolution of two sequences as one sliding along the other, both ways.
+
+    Args:
+        f: the first sequence.
+        g: the second one.
+
+    Returns:
+        The figure: left `f` stands and `g` slides, turned around, right the other way
+        round. One step of the slide below the other, each with its sum of products.
+    """
+    places = len(f) + len(g) - 1
+    margin = max(len(f), len(g)) - 1.0
+    right = margin + places + 1.6
+    fig = new_figure(0.3 + 0.68 * places)
+    for ax, still, moving, name in zip(
+        fig.subplots(1, 2), (f, g), (g, f), ("g slides", "f slides"), strict=True
+    ):
+        for n in range(places):
+            total, top = 0.0, -2.5 * n
+            for i, value in enumerate(still):
+                b = n - i  # the element of the other one that stands below
+                meets = 0 <= b < len(moving)
+                total += value * moving[b] if meets else 0
+                draw_cell(ax, margin + i, top, value, COLORS[1] if meets else "0.6")
+            for b, value in enumerate(moving):
+                meets = 0 <= n - b < len(still)
+                color = COLORS[2] if meets else "0.6"
+                draw_cell(ax, margin + n - b, top - 1, value, color)
+            ax.text(right - 1.8, top - 0.5, f"= {total:g}", va="center")
+        ax.set(xlim=(-0.6, right), ylim=(-2.5 * places + 0.9, 0.7), aspect="equal")
+        ax.set_title(name, fontsize=SMALL)
+        ax.set_axis_off()
+    return fig
+
+
+def draw_cell(ax: Axes, x: float, y: float, value: float, color: str) -> None:
+    """Draw a number in a box.
+
+    Args:
+        ax: where to draw.
+        x: abscissa of the middle of the box.
+        y: ordinate of the middle of the box.
+        value: the number.
+        color: the colour of the box and of the number.
+    """
+    box = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor="none", edgecolor=color)
+    ax.add_patch(box)
+    ax.text(x, y, f"{value:g}", ha="center", va="center", color=color, fontsize=SMALL)

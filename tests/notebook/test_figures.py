@@ -9,6 +9,7 @@ from solutions.notebook.figures import (
     WIDTH,
     blocks,
     dependence,
+    dilated,
     draw_matrix,
     feature_maps,
     folded_spectrum,
@@ -19,6 +20,7 @@ from solutions.notebook.figures import (
     network,
     new_figure,
     runs,
+    sliding,
     strided_samples,
     throughput_panels,
     tournament,
@@ -258,3 +260,49 @@ def test_mirrors_stand_where_they_are_said_to():
         assert [float(t.get_text()) for t in ax.texts] == row
         assert [line.get_xdata()[0] for line in ax.lines] == [x, 3 - x]
         assert [p.get_linestyle() for p in ax.patches] == [":", "-", "-", ":"]
+
+
+def test_what_dilated_layers_read():
+    fig = dilated({"plain": [1, 1], "doubled": [1, 3]}, 2)
+    for ax, counts, edges in zip(
+        fig.axes, (["1", "2", "3"], ["1", "2", "4"]), (6, 6), strict=True
+    ):
+        assert [t.get_text().strip() for t in ax.texts] == counts
+        assert len(ax.lines) == edges
+    plain, doubled = fig.axes
+    assert [ax.get_title() for ax in fig.axes] == ["plain", "doubled"]
+    orange = matplotlib.colors.to_rgba(COLORS[2])
+    for ax, read in ((plain, [-2, -1, 0]), (doubled, [-4, -3, -1, 0])):
+        inputs = ax.collections[-1]
+        places = inputs.get_offsets()[:, 0].tolist()
+        assert places == [-4, -3, -2, -1, 0]
+        colors = [tuple(c) == orange for c in inputs.get_facecolors()]
+        assert [x for x, used in zip(places, colors, strict=True) if used] == read
+    ends = {tuple(map(tuple, line.get_xydata().tolist())) for line in doubled.lines}
+    assert ((0, 2), (-3, 1)) in ends and ((-3, 1), (-4, 0)) in ends
+
+
+def test_two_sequences_slide_along_each_other():
+    fig = sliding([1.0, 2.0, 3.0], [4.0, 5.0])
+    for ax, still, moving in zip(fig.axes, ("123", "45"), ("45", "123"), strict=True):
+        sums = [t.get_text() for t in ax.texts if t.get_text().startswith("=")]
+        assert sums == ["= 4", "= 13", "= 22", "= 15"]
+        boxes = [t for t in ax.texts if not t.get_text().startswith("=")]
+        assert len(boxes) == len(ax.patches) == 4 * 5
+        left = min(t.get_position()[0] for t in boxes[: len(still)])
+        for n in range(4):
+            row = {
+                t.get_position(): (t.get_text(), t.get_color())
+                for t in boxes[5 * n : 5 * n + 5]
+            }
+            for i, number in enumerate(still):
+                meets = 0 <= n - i < len(moving)
+                color = COLORS[1] if meets else "0.6"
+                assert row[left + i, -2.5 * n] == (number, color)
+            for b, number in enumerate(moving):
+                meets = 0 <= n - b < len(still)
+                color = COLORS[2] if meets else "0.6"
+                assert row[left + n - b, -2.5 * n - 1] == (number, color)
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles == ["g slides", "f slides"]
+    assert fig.axes[0].get_xlim() == fig.axes[1].get_xlim()
