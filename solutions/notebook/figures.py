@@ -535,11 +535,11 @@ def layered_graph(
     nodes = [name for names in levels for name in names]
     for (x, y), name in zip(places, nodes, strict=True):
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": COLORS[1]}
-        ax.text(x, y, name, ha="center", va="center", fontsize=SMALL, bbox=box)
-    for tail, head in edges:
-        (x, y), (to_x, to_y) = places[tail], places[head]
-        arrow = {"arrowstyle": "->", "color": COLORS[0], "shrinkA": 9, "shrinkB": 9}
-        ax.annotate("", (to_x, to_y), (x, y), arrowprops=arrow)
+        text = ax.text(x, y, name, ha="center", va="center", fontsize=SMALL, bbox=box)
+        text.set_zorder(3)
+    for tail, head in edges:  # below the boxes, which hide its beginning
+        arrow = {"arrowstyle": "->", "color": COLORS[0], "shrinkA": 0, "shrinkB": 11}
+        ax.annotate("", places[head], places[tail], arrowprops=arrow, zorder=1)
     ax.set(xlim=(0, 1), ylim=(0.4 - len(levels), 0.4))
     ax.set_axis_off()
     return fig
