@@ -148,7 +148,7 @@ def im2col(
     n, c, h, w = X.shape
     o_h, o_w = conv_output_shape((h, w), kernel_size, stride, padding, dilation)
     X = F.pad(X, (p_w, p_w, p_h, p_h))
-    # What tap (a, b) sees, over all windows at once, is a strided piece of the image.
+    # Over all windows at once, tap (a, b) sees a strided piece of the image.
     end_h, end_w = s_h * (o_h - 1) + 1, s_w * (o_w - 1) + 1
     seen = [
         X[:, :, a : a + end_h : s_h, b : b + end_w : s_w]

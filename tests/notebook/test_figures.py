@@ -261,12 +261,12 @@ def test_a_layered_graph_has_its_nodes_in_levels_and_an_arrow_per_edge():
 
 
 def test_integration_rules_fill_what_lies_below_their_edges():
-    panels = {"left": [[(0, 1), (1, 1)]], "slope": [[(0, 1), (1, 3)]]}
+    panels = {"left": [[(0.0, 1.0), (1.0, 1.0)]], "slope": [[(0.0, 1.0), (1.0, 3.0)]]}
     fig = integration_rules([0.0, 0.5, 1.0], [1.0, 2.0, 3.0], panels)
     assert [ax.get_title() for ax in fig.axes] == ["left", "slope"]
     for ax, (edge,) in zip(fig.axes, panels.values(), strict=True):
         (line,) = ax.lines
-        assert line.get_ydata().tolist() == [1, 2, 3]
+        assert list(line.get_ydata()) == [1, 2, 3]
         (area,) = ax.collections
         corners = {tuple(corner) for corner in area.get_paths()[0].vertices.tolist()}
         assert corners == {(0, 0), (1, 0), *edge}
