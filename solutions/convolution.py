@@ -8,7 +8,7 @@ derivatives and blurs, learning a kernel. Does not belong here: output shapes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb, factorial, hypot, isfinite
+from math import comb, factorial, hypot, isfinite, prod
 
 import torch
 from jaxtyping import Float, Float64, Num
@@ -148,7 +148,7 @@ def im2col(
     n, c, h, w = X.shape
     o_h, o_w = conv_output_shape((h, w), kernel_size, stride, padding, dilation)
     X = F.pad(X, (p_w, p_w, p_h, p_h))
-    # What tap (a, b) sees, over all windows at once, is a strided piece of the image.
+    # Over all windows at once, tap (a, b) sees a strided piece of the image.
     end_h, end_w = s_h * (o_h - 1) + 1, s_w * (o_w - 1) + 1
     seen = [
         X[:, :, a : a + end_h : s_h, b : b + end_w : s_w]
@@ -259,60 +259,43 @@ def toeplitz_matrix(
     return T[:, :, p_h : p_h + h, p_w : p_w + w].reshape(o_h * o_w, h * w)
 
 
-def finite_difference_kernel(
-    order: int, offsets: Sequence[int | float | Fraction]
-) -> Float64[Tensor, " n"]:
-    """Find the kernel that differentiates all polynomials of degree below n exactly.
+def smallest_derivative_kernel(
+    offsets: Sequence[int | float | Fraction],
+) -> Float64[Tensor, " taps"]:
+    """Find the kernel of d + 1 taps that computes the derivative of order d.
 
-    The n values of a function at the offsets fix one polynomial of degree below n.
-    Its derivative at 0 is a weighted sum of the values; these are the weights. They
-    are computed as fractions and rounded once, at the end.
+    The values of a function at the offsets fix one polynomial of degree d. Its d-th
+    derivative, a constant, is a weighted sum of the values; these are the weights.
+    They are computed as fractions and rounded once, at the end.
 
     Args:
-        order: the order d of the derivative, at least 0.
-        offsets: the n places of the taps, in grid steps from the point at which the
-            derivative is taken; they need not be integers.
+        offsets: the d + 1 places of the taps, in grid steps from the point at which
+            the derivative is taken; they need not be integers or neighbours.
 
     Returns:
-        The n weights, in the order of `offsets`, to be applied by cross-correlation
+        The weights, in the order of `offsets`, to be applied by cross-correlation
         and divided by the d-th power of the grid step.
 
     Raises:
-        ValueError: if `order` is negative, an offset is not finite, two are equal, or
-            there are fewer than d + 1 of them.
+        ValueError: if there is no offset, one is not finite, or two are equal.
 
     Source: D2L section 6.2, exercise 6.2.4.
 
-    >>> finite_difference_kernel(2, [-1, 0, 1])
+    >>> smallest_derivative_kernel([-1, 0, 1])
     tensor([ 1., -2.,  1.], dtype=torch.float64)
     """
-    if order < 0:
-        raise ValueError(f"order is {order}, but must be at least 0")
-    if not all(isfinite(offset) for offset in offsets):
-        raise ValueError(f"offsets is {list(offsets)}, but all must be finite")
+    if not offsets or not all(isfinite(offset) for offset in offsets):
+        raise ValueError(
+            f"offsets is {list(offsets)}, but must have at least one, all finite"
+        )
     places = [Fraction(offset) for offset in offsets]
     if len(set(places)) != len(places):
         raise ValueError(f"offsets is {list(offsets)}, but all must be different")
-    if len(places) < order + 1:
-        raise ValueError(
-            f"offsets is {list(offsets)}, but a derivative of order {order} "
-            f"needs at least {order + 1} of them"
-        )
-    weights = []
-    for k, place in enumerate(places):
-        # Lagrange's polynomial, 1 at this place and 0 at the others; constant first.
-        polynomial = [Fraction(1)]
-        for other in places[:k] + places[k + 1 :]:
-            times_x, times_other = (
-                [Fraction(0), *polynomial],
-                [*polynomial, Fraction(0)],
-            )
-            polynomial = [
-                (high - other * low) / (place - other)
-                for high, low in zip(times_x, times_other, strict=True)
-            ]
-        weights.append(float(factorial(order) * polynomial[order]))
-    return torch.tensor(weights, dtype=torch.float64)
+    weights = [
+        factorial(len(places) - 1) / prod(o - other for other in places if other != o)
+        for o in places
+    ]
+    return torch.tensor([float(w) for w in weights], dtype=torch.float64)
 
 
 def directional_kernel(v: tuple[float | int, float | int]) -> Float64[Tensor, "3 3"]:
@@ -342,8 +325,9 @@ def directional_kernel(v: tuple[float | int, float | int]) -> Float64[Tensor, "3
     length = hypot(*v)
     if len(v) != 2 or not isfinite(length) or length == 0:
         raise ValueError(f"v is {v}, but must be a pair, finite and not zero")
-    difference = finite_difference_kernel(1, [-1, 0, 1])
-    K_x = torch.outer(torch.tensor([1, 2, 1], dtype=torch.float64) / 4, difference)
+    smooth = torch.tensor([1, 2, 1], dtype=torch.float64) / 4
+    difference = torch.tensor([-1, 0, 1], dtype=torch.float64) / 2
+    K_x = torch.outer(smooth, difference)
     return (v[0] * K_x + v[1] * K_x.T) / length
 
 

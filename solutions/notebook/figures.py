@@ -637,3 +637,98 @@ def draw_cell(ax: Axes, x: float, y: float, value: float, color: str) -> None:
     box = Rectangle((x - 0.46, y - 0.46), 0.92, 0.92, facecolor="none", edgecolor=color)
     ax.add_patch(box)
     ax.text(x, y, f"{value:g}", ha="center", va="center", color=color, fontsize=SMALL)
+
+
+def marked_matrices(
+    named: Mapping[str, Tensor],
+    marks: Mapping[str, Sequence[tuple[int, int, int, int]]],
+) -> Figure:
+    """Draw matrices with their numbers, and outline what belongs together.
+
+    Args:
+        named: title and matrix, shape (rows, columns), for each panel.
+        marks: for a title, its outlined pieces: top, left, rows and columns of each.
+            The n-th pieces of all panels have the same colour and line.
+
+    Returns:
+        The figure.
+    """
+    fig = matrices(named)
+    styles = list(zip((COLORS[3], COLORS[5], COLORS[4]), ("-", "--", ":"), strict=True))
+    for ax, title in zip(fig.axes, named, strict=True):
+        for (top, left, rows, columns), (color, line) in zip(
+            marks.get(title, ()), styles, strict=False
+        ):
+            outline = Rectangle(
+                (left - 0.5, top - 0.5),
+                *(columns, rows),
+                fill=False,
+                edgecolor=color,
+                linestyle=line,
+                linewidth=3,
+                clip_on=False,
+            )
+            ax.add_patch(outline)
+    return fig
+
+
+def layered_graph(
+    levels: Sequence[Sequence[str]], edges: Sequence[tuple[int, int]]
+) -> Figure:
+    """Draw a graph in levels, from top to bottom, with an arrow for each edge.
+
+    Args:
+        levels: the names of the nodes of each level. Nodes are counted from 0, level
+            by level.
+        edges: pairs of nodes, each from the tail of an arrow to its head.
+
+    Returns:
+        The figure.
+    """
+    fig = new_figure(0.3 + 0.55 * len(levels))
+    ax = fig.subplots()
+    places = [
+        ((k + 0.5) / len(names), -level)
+        for level, names in enumerate(levels)
+        for k in range(len(names))
+    ]
+    nodes = [name for names in levels for name in names]
+    for (x, y), name in zip(places, nodes, strict=True):
+        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": COLORS[1]}
+        text = ax.text(x, y, name, ha="center", va="center", fontsize=SMALL, bbox=box)
+        text.set_zorder(3)
+    for tail, head in edges:  # below the boxes, which hide its beginning
+        arrow = {"arrowstyle": "->", "color": COLORS[0], "shrinkA": 0, "shrinkB": 11}
+        ax.annotate("", places[head], places[tail], arrowprops=arrow, zorder=1)
+    ax.set(xlim=(0, 1), ylim=(0.4 - len(levels), 0.4))
+    ax.set_axis_off()
+    return fig
+
+
+def integration_rules(
+    x: Sequence[float],
+    y: Sequence[float],
+    panels: Mapping[str, Sequence[Sequence[tuple[float, float]]]],
+) -> Figure:
+    """Draw a curve, and the areas by which each of several rules replaces it.
+
+    Args:
+        x: the abscissa of the curve.
+        y: its ordinates, at least 0.
+        panels: for each title the upper edges of the areas; each edge is a sequence
+            of points (abscissa, ordinate), and its area reaches down to 0.
+
+    Returns:
+        The figure, one panel below the other.
+    """
+    fig = new_figure(0.3 + 1.3 * len(panels))
+    axes = fig.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for ax, (title, edges) in zip(axes, panels.items(), strict=True):
+        for edge in edges:
+            across, up = zip(*edge, strict=True)
+            ax.fill_between(across, up, color=COLORS[6], edgecolor=COLORS[1], lw=1)
+        ax.plot(x, y, color=COLORS[2], lw=2)
+        ax.set_title(title, fontsize=SMALL)
+        ax.set_ylim(0, None)
+    axes[-1].set_xlabel("x")
+    return fig

@@ -13,8 +13,11 @@ from solutions.notebook.figures import (
     draw_matrix,
     feature_maps,
     folded_spectrum,
+    integration_rules,
     labelled_images,
+    layered_graph,
     lines,
+    marked_matrices,
     matrices,
     mirrors,
     network,
@@ -306,3 +309,37 @@ def test_two_sequences_slide_along_each_other():
     titles = [ax.get_title() for ax in fig.axes]
     assert titles == ["g slides", "f slides"]
     assert fig.axes[0].get_xlim() == fig.axes[1].get_xlim()
+
+
+def test_marked_matrices_outline_their_pieces_in_one_style_each():
+    named = {"X": torch.eye(3), "A": torch.ones(2, 4)}
+    fig = marked_matrices(named, {"X": [(0, 1, 2, 2)], "A": [(1, 0, 1, 4)]})
+    (first,), (second,) = (ax.patches for ax in fig.axes)
+    assert first.get_xy() == (0.5, -0.5) and second.get_xy() == (-0.5, 0.5)
+    assert (first.get_width(), first.get_height()) == (2, 2)
+    assert (second.get_width(), second.get_height()) == (4, 1)
+    assert first.get_edgecolor() == second.get_edgecolor()
+    unmarked = marked_matrices(named, {})
+    assert not any(ax.patches for ax in unmarked.axes)
+
+
+def test_a_layered_graph_has_its_nodes_in_levels_and_an_arrow_per_edge():
+    fig = layered_graph([["a"], ["b", "c"]], [(0, 1), (0, 2)])
+    (ax,) = fig.axes
+    arrows = [t for t in ax.texts if not t.get_text()]
+    places = {t.get_text(): t.get_position() for t in ax.texts if t.get_text()}
+    assert places == {"a": (0.5, 0), "b": (0.25, -1), "c": (0.75, -1)}
+    ends = [(arrow.xyann, arrow.xy) for arrow in arrows]
+    assert ends == [(places["a"], places["b"]), (places["a"], places["c"])]
+
+
+def test_integration_rules_fill_what_lies_below_their_edges():
+    panels = {"left": [[(0.0, 1.0), (1.0, 1.0)]], "slope": [[(0.0, 1.0), (1.0, 3.0)]]}
+    fig = integration_rules([0.0, 0.5, 1.0], [1.0, 2.0, 3.0], panels)
+    assert [ax.get_title() for ax in fig.axes] == ["left", "slope"]
+    for ax, (edge,) in zip(fig.axes, panels.values(), strict=True):
+        (line,) = ax.lines
+        assert list(line.get_ydata()) == [1, 2, 3]
+        (area,) = ax.collections
+        corners = {tuple(corner) for corner in area.get_paths()[0].vertices.tolist()}
+        assert corners == {(0, 0), (1, 0), *edge}
