@@ -477,3 +477,24 @@ def throughput_panels(
         ax.grid(color="0.9")
     fig.supylabel("examples per second and model", fontsize="medium")
     return fig
+
+
+def pictures(named: Mapping[str, Tensor], *, columns: int = 2) -> Figure:
+    """Draw pictures of any size: blue below zero, white at zero, red above.
+
+    Args:
+        named: title and picture, shape (rows, columns), for each panel.
+        columns: panels side by side.
+
+    Returns:
+        The figure, each picture on a scale of its own.
+    """
+    rows = ceil(len(named) / columns)
+    fig = new_figure(rows * (WIDTH / columns + 0.3))
+    axes = list(fig.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, (title, picture) in zip(axes, named.items(), strict=False):
+        ax.set_axis_on()
+        draw_matrix(ax, picture, title, fmt=None)
+    return fig

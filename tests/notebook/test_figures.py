@@ -16,6 +16,7 @@ from solutions.notebook.figures import (
     matrices,
     network,
     new_figure,
+    pictures,
     runs,
     strided_samples,
     throughput_panels,
@@ -233,3 +234,16 @@ def test_labelled_images_keep_their_titles_and_continue_below():
     ]
     assert shown == [("a", 0.0), ("b", 1.0), ("c", 2.0), ("d", 3.0), ("e", 4.0)]
     assert len(fig.axes) == 6 and not fig.axes[5].axison
+
+
+def test_pictures_stand_side_by_side_each_on_its_own_scale():
+    named = {"photo": torch.full((9, 8), 3.0), "X": -torch.eye(40), "c": torch.eye(2)}
+    axes = pictures(named).axes
+    drawn = [ax for ax in axes if ax.images]
+    assert [ax.get_title() for ax in drawn] == list(named)
+    limits = [ax.images[0].get_clim() for ax in drawn]
+    assert limits == [(-3.0, 3.0), (-1.0, 1.0), (-1.0, 1.0)]
+    shown = [ax.images[0].get_array().shape for ax in drawn]
+    assert shown == [(9, 8), (40, 40), (2, 2)]
+    assert not any(ax.texts for ax in axes)
+    assert [ax.axison for ax in axes] == [True, True, True, False]
