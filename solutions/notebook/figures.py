@@ -479,12 +479,15 @@ def throughput_panels(
     return fig
 
 
-def pictures(named: Mapping[str, Tensor], *, columns: int = 2) -> Figure:
+def pictures(
+    named: Mapping[str, Tensor], *, columns: int = 2, grey: Sequence[str] = ()
+) -> Figure:
     """Draw pictures of any size: blue below zero, white at zero, red above.
 
     Args:
         named: title and picture, shape (rows, columns), for each panel.
         columns: panels side by side.
+        grey: titles of the panels to draw in grey instead, black at the least number.
 
     Returns:
         The figure, each picture on a scale of its own.
@@ -497,4 +500,6 @@ def pictures(named: Mapping[str, Tensor], *, columns: int = 2) -> Figure:
     for ax, (title, picture) in zip(axes, named.items(), strict=False):
         ax.set_axis_on()
         draw_matrix(ax, picture, title, fmt=None)
+        if title in grey:
+            ax.images[0].set(cmap="gray", clim=(picture.min(), picture.max()))
     return fig

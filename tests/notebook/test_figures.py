@@ -247,3 +247,8 @@ def test_pictures_stand_side_by_side_each_on_its_own_scale():
     assert shown == [(9, 8), (40, 40), (2, 2)]
     assert not any(ax.texts for ax in axes)
     assert [ax.axison for ax in axes] == [True, True, True, False]
+
+
+def test_a_photograph_is_grey_from_black_to_white():
+    (image,) = pictures({"a": torch.eye(2) + 1}, grey=["a"], columns=1).axes[0].images
+    assert (image.cmap.name, image.get_clim()) == ("gray", (1.0, 2.0))
