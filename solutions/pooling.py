@@ -5,7 +5,7 @@ here: the shape of the output (`padding_stride`), convolution itself (`convoluti
 """
 
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 
 import torch
 from jaxtyping import Bool, Float
@@ -125,6 +125,8 @@ def tournament_kernels(
 
     >>> [tuple(K.shape) for K in tournament_kernels(2)]
     [(6, 1, 2, 2), (3, 6, 1, 1), (1, 3, 1, 1)]
+    >>> [len(K) for K in tournament_kernels(3)]
+    [14, 8, 5, 3, 1]
     >>> [tuple(K.shape) for K in tournament_kernels(2, nonnegative=True)]
     [(4, 1, 2, 2), (2, 4, 1, 1), (1, 2, 1, 1)]
     """
@@ -141,24 +143,49 @@ def tournament_kernels(
     return [first.reshape(-1, 1, *k), *(K[:, :, None, None] for K in others)]
 
 
-def tournament_widths(kernel_size: IntOrPair) -> tuple[int, ...]:
-    """Count the channels of each ReLU layer of the tournament.
+def doubling_kernels(kernel_size: IntOrPair, nonnegative: bool = False) -> list[Tensor]:
+    """Build ReLU layers of three channels each that are max pooling of one channel.
+
+    Two overlapping windows of m pixels, d pixels apart with ``d <= m``, together are
+    one of m + d. So windows of 2, 4, 8, ... and in the end of k pixels are made in a
+    row, each from two of the last kind, and then likewise in a column. All steps are
+    matches of two numbers: ``max(a, b) = ReLU(a - b) + ReLU(b) - ReLU(-b)``.
 
     Args:
         kernel_size: height and width of the window, in pixels.
+        nonnegative: whether the input has no negative numbers. Then the channel
+            ``ReLU(-b)`` would be zero, and is left out.
 
     Returns:
-        One number per ReLU layer; none for a window of one pixel.
+        Kernels of shape (channels, channels before, 1, d + 1), then (..., d + 1, 1),
+        the last (1, channels, 1, 1), all for stride 1. A ReLU stands between any two of
+        them. A stride of the pooling can be that of the last.
 
     Raises:
         ValueError: if `kernel_size` is not an int or a pair of ints, each at least 1.
 
-    Source: D2L section 6.5, exercise 6.5.2.
+    Source: D2L edition 1.0, section 7.5, exercise 7.5.3.
 
-    >>> tournament_widths(2), tournament_widths(3)
-    ((6, 3), (14, 8, 5, 3))
+    >>> [tuple(K.shape) for K in doubling_kernels(2)]
+    [(3, 1, 1, 2), (3, 3, 2, 1), (1, 3, 1, 1)]
+    >>> [len(K) for K in doubling_kernels(9)]
+    [3, 3, 3, 3, 3, 3, 3, 3, 1]
     """
-    return tuple(len(K) for K in tournament_kernels(kernel_size)[:-1])
+    k = as_pair("kernel_size", kernel_size, minimum=1)
+    a, b = _compare(2, nonnegative).T[:, :, None]  # a - b, b, -b: one column for each
+    kernels = []
+    winner = torch.ones(1, 1)  # what the channels of the last layer add up to
+    for axis in (1, 0):
+        size = 1
+        while size < k[axis]:
+            distance = min(size, k[axis] - size)
+            shape = (distance + 1, 1) if axis == 0 else (1, distance + 1)
+            K = torch.zeros(len(a), winner.shape[1], *shape)
+            K[:, :, 0, 0], K[:, :, -1, -1] = a @ winner, b @ winner
+            kernels.append(K)
+            winner = _winners(2, nonnegative)
+            size += distance
+    return [*kernels, winner[:, :, None, None]]
 
 
 def max_of_five_matrices(nonnegative: bool = False) -> list[Tensor]:
@@ -356,57 +383,6 @@ def softmax_pool2d(
     return peak + (logits.softmax(-1) * below).sum(-1)
 
 
-def lp_pool2d(
-    X: Float[Tensor, "n c h w"],
-    p: int | float,
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-) -> Float[Tensor, "n c o_h o_w"]:
-    """Take the power mean ``(mean of |x|^p)^(1/p)`` of each window.
-
-    The average magnitude for ``p = 1``, the largest for p to infinity. This is the
-    *mean* of the powers: `torch.nn.functional.lp_pool2d` takes their sum, which is
-    ``(k_h k_w)^(1/p)`` times as large, and takes it without the magnitude. Where a
-    window is zero throughout, the gradient is zero.
-
-    Args:
-        X: the input, shape (n, c, h, w), floating point.
-        p: the exponent, at least 1, finite.
-        kernel_size: height and width of the window, in pixels.
-        stride: step between windows; None means the size of the window.
-        padding: rows and columns that do not count in the mean, on *each* side.
-
-    Returns:
-        The power means, shape (n, c, o_h, o_w).
-
-    Raises:
-        ValueError: if `X` is not a 4-D tensor of floating-point numbers, the window is
-            larger than the padded input, the padding more than half the window, or
-            `p` less than 1 or infinite.
-
-    Source: D2L section 6.5, exercise 6.5.6.
-
-    >>> X = torch.tensor([1.0, 7.0]).reshape(1, 1, 1, 2)
-    >>> [lp_pool2d(X, p, (1, 2)).item() for p in (1, 2)]
-    [4.0, 5.0]
-    """
-    k, s, pad = _check(X, kernel_size, stride, padding)
-    if not (p >= 1 and isfinite(p)):
-        raise ValueError(
-            f"p is {p}, but must be finite and at least 1: below 1 the mean of powers "
-            "is less than the average, and the limit is max_pool2d of the magnitudes"
-        )
-    peak = F.max_pool2d(X.detach().abs(), k, s, pad).unsqueeze(-1)
-    # A window of zeros becomes one of ones, then is multiplied by zero: neither 0 / 0
-    # nor 0^(1/p) has a derivative.
-    some = peak > 0
-    ratios = _windows(X, k, s, pad).abs().where(some, 1.0) / peak.where(some, 1.0)
-    inside = _inside(X, k, s, pad)
-    mean = ratios.pow(p).where(inside, 0.0).sum(-1) / inside.sum(-1)
-    return peak.squeeze(-1) * mean.pow(1 / p)
-
-
 @dataclass(frozen=True)
 class PoolCost:
     """What one pooling layer does for one sample; every field is a number of things.
@@ -418,20 +394,14 @@ class PoolCost:
             of the padding.
         separable: combinations when the rows are pooled first, then the columns of the
             result.
-        useful_separable: those of them that combine two pixels of the input.
         divisions: divisions by the size of the window.
-        saved: numbers that the backward pass needs from the forward pass.
-        backward_additions: additions into the gradient of the input.
     """
 
     activations: int
     combinations: int
     useful_combinations: int
     separable: int
-    useful_separable: int
     divisions: int
-    saved: int
-    backward_additions: int
 
 
 def pool_cost(
@@ -469,31 +439,23 @@ def pool_cost(
     c, size = input_shape[0], input_shape[1:]
     k, s, p = _read_window(size, kernel_size, stride, padding)
     o = conv_output_shape(size, k, s, p)
-    # rows[i], columns[j]: which pixels of the axis output i, or j, really covers
-    rows, columns = (_covered(size[a], k[a], s[a], p[a], o[a]) for a in (0, 1))
-    rows_used = len({pixel for covered in rows for pixel in covered})
-    rows_used_padded = (o[0] - 1) * min(s[0], k[0]) + k[0]
-    in_rows, in_columns = (sum(map(len, axis)) for axis in (rows, columns))
-    outputs, pixels = prod(o), in_rows * in_columns
-    separable = rows_used_padded * o[1] * (k[1] - 1) + outputs * (k[0] - 1)
-    useful_separable = rows_used * (in_columns - o[1]) + o[1] * (in_rows - o[0])
-    is_max = mode == "max"
+    outputs = prod(o)
+    pixels = prod(_pixels_read(size[a], k[a], s[a], p[a], o[a]) for a in (0, 1))
+    rows_used = (o[0] - 1) * min(s[0], k[0]) + k[0]
+    separable = rows_used * o[1] * (k[1] - 1) + outputs * (k[0] - 1)
     return PoolCost(
         activations=c * outputs,
         combinations=c * outputs * (prod(k) - 1),
         useful_combinations=c * (pixels - outputs),
         separable=c * separable,
-        useful_separable=c * useful_separable,
-        divisions=0 if is_max else c * outputs,
-        saved=c * outputs if is_max else 0,
-        backward_additions=c * (outputs if is_max else pixels),
+        divisions=0 if mode == "max" else c * outputs,
     )
 
 
-def _covered(n: int, k: int, s: int, p: int, outputs: int) -> list[range]:
-    """Return the pixels that each window covers on one axis of n pixels."""
+def _pixels_read(n: int, k: int, s: int, p: int, outputs: int) -> int:
+    """Count the pixels in each window on one axis of n pixels, and add them up."""
     starts = (i * s - p for i in range(outputs))
-    return [range(max(start, 0), min(start + k, n)) for start in starts]
+    return sum(min(start + k, n) - max(start, 0) for start in starts)
 
 
 def _compare(players: int, nonnegative: bool) -> Tensor:

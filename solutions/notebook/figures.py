@@ -731,4 +731,29 @@ def integration_rules(
         ax.set_title(title, fontsize=SMALL)
         ax.set_ylim(0, None)
     axes[-1].set_xlabel("x")
+
+
+def pictures(
+    named: Mapping[str, Tensor], *, columns: int = 2, grey: Sequence[str] = ()
+) -> Figure:
+    """Draw pictures of any size: blue below zero, white at zero, red above.
+
+    Args:
+        named: title and picture, shape (rows, columns), for each panel.
+        columns: panels side by side.
+        grey: titles of the panels to draw in grey instead, black at the least number.
+
+    Returns:
+        The figure, each picture on a scale of its own.
+    """
+    rows = ceil(len(named) / columns)
+    fig = new_figure(rows * (WIDTH / columns + 0.3))
+    axes = list(fig.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, (title, picture) in zip(axes, named.items(), strict=False):
+        ax.set_axis_on()
+        draw_matrix(ax, picture, title, fmt=None)
+        if title in grey:
+            ax.images[0].set(cmap="gray", clim=(picture.min(), picture.max()))
     return fig

@@ -22,6 +22,7 @@ from solutions.notebook.figures import (
     mirrors,
     network,
     new_figure,
+    pictures,
     runs,
     sliding,
     strided_samples,
@@ -343,3 +344,21 @@ def test_integration_rules_fill_what_lies_below_their_edges():
         (area,) = ax.collections
         corners = {tuple(corner) for corner in area.get_paths()[0].vertices.tolist()}
         assert corners == {(0, 0), (1, 0), *edge}
+
+
+def test_pictures_stand_side_by_side_each_on_its_own_scale():
+    named = {"photo": torch.full((9, 8), 3.0), "X": -torch.eye(40), "c": torch.eye(2)}
+    axes = pictures(named).axes
+    drawn = [ax for ax in axes if ax.images]
+    assert [ax.get_title() for ax in drawn] == list(named)
+    limits = [ax.images[0].get_clim() for ax in drawn]
+    assert limits == [(-3.0, 3.0), (-1.0, 1.0), (-1.0, 1.0)]
+    shown = [ax.images[0].get_array().shape for ax in drawn]
+    assert shown == [(9, 8), (40, 40), (2, 2)]
+    assert not any(ax.texts for ax in axes)
+    assert [ax.axison for ax in axes] == [True, True, True, False]
+
+
+def test_a_photograph_is_grey_from_black_to_white():
+    (image,) = pictures({"a": torch.eye(2) + 1}, grey=["a"], columns=1).axes[0].images
+    assert (image.cmap.name, image.get_clim()) == ("gray", (1.0, 2.0))
