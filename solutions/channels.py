@@ -5,7 +5,6 @@ belong here: one channel and matrix products (`convolution`), pooling (`pooling`
 """
 
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
@@ -238,66 +237,6 @@ def split_by_axis(
     return W1, W2.transpose(0, 1)
 
 
-def _real_factors(k: Taps) -> tuple[list[Taps], list[Taps]]:
-    """Split a kernel, constant term first, into factors of two and of three taps.
-
-    A zero tap at the front is a root at 0, one at the end a root at infinity. LAPACK
-    returns real roots with imaginary part exactly 0, the others in exact pairs.
-    """
-    used = np.flatnonzero(np.abs(k) > ROUNDING)
-    first, last = int(used[0]), int(used[-1])
-    roots = np.roots(k[first : last + 1][::-1])
-    linear = [np.array([0.0, 1.0])] * first
-    linear += [np.array([1.0, 0.0])] * (len(k) - 1 - last)
-    linear += [np.array([-z.real, 1.0]) for z in roots if z.imag == 0]
-    pairs = [z for z in roots if z.imag > 0]
-    quadratic = [np.array([abs(z) ** 2, -2 * z.real, 1.0]) for z in pairs]
-    return [f / np.linalg.norm(f) for f in linear], [
-        f / np.linalg.norm(f) for f in quadratic
-    ]
-
-
-def _convolution_matrix(a: Taps, size: int) -> Taps:
-    """Return the matrix that convolves a kernel of `size` taps with `a`."""
-    return np.stack([np.convolve(a, unit) for unit in np.eye(size)], axis=1)
-
-
-def _divide(k: Taps, a: Taps) -> Taps:
-    """Return the b for which ``a * b`` comes nearest to `k`."""
-    matrix = _convolution_matrix(a, len(k) - len(a) + 1)
-    return np.linalg.lstsq(matrix, k, rcond=None)[0]
-
-
-def _error(k: Taps, a: Taps, b: Taps) -> float:
-    """Return the largest difference between a tap of `k` and one of ``a * b``."""
-    return float(np.abs(np.convolve(a, b) - k).max())
-
-
-def _touching_factor(k: Taps) -> Taps:
-    """Return the two-tap factor whose root comes nearest to being one of `k`.
-
-    Rounding splits a double real root into a complex pair. The polynomial then still
-    touches zero, up to rounding, at an extremum.
-    """
-    extrema = np.roots((k * np.arange(len(k)))[:0:-1])
-    places = extrema[extrema.imag == 0].real
-    powers = np.vander(places, len(k), increasing=True)
-    distance = np.abs(powers @ k) / np.linalg.norm(powers, axis=1)
-    place = places[np.argmin(distance)]
-    return np.array([-place, 1.0]) / np.hypot(place, 1.0)
-
-
-def _refine(k: Taps, a: Taps, b: Taps) -> tuple[Taps, Taps]:
-    """Improve ``a * b = k`` by one step of Newton's method.
-
-    Where a root of `a` is nearly one of `b`, the product hardly changes in some
-    direction, and the step may go too far along it: compare before and after.
-    """
-    slope = np.hstack([_convolution_matrix(b, len(a)), _convolution_matrix(a, len(b))])
-    step = np.linalg.lstsq(slope, k - np.convolve(a, b), rcond=None)[0]
-    return a + step[: len(a)], b + step[len(a) :]
-
-
 def factor_kernel_1d(
     k: Num[Tensor, " n"], sizes: IntOrPair
 ) -> tuple[Float64[Tensor, " k_1"], Float64[Tensor, " k_2"]]:
@@ -312,13 +251,16 @@ def factor_kernel_1d(
         sizes: numbers of taps of the two factors, (k_1, k_2).
 
     Returns:
-        The two factors. A kernel within 1e-12 times the largest tap of one that
-        has such factors counts as having them: rounding cannot tell the two apart.
+        The two factors; each tap of their convolution is within 1e-9 times the largest
+        tap of `k` of that of `k`. A root whose imaginary part is less than 1e-6 of its
+        magnitude counts as real: rounding makes such pairs of a double real root.
 
     Raises:
         ValueError: if `k` has not that many taps, all of them real and finite, or no
             such factors exist: both have an odd degree, k_1 - 1 and k_2 - 1, and `k`
             has no real root, not even at 0 or infinity.
+        ArithmeticError: if the roots are so ill-conditioned that rounding spoils the
+            factors, which happens to long kernels and to roots of high order.
 
     Source: D2L section 6.4, exercise 6.4.1 c.
 
@@ -344,26 +286,102 @@ have an odd degree, which needs one
     if largest == 0:
         return torch.zeros(k_1).double(), torch.zeros(k_2).double()
     taps = taps / largest
-    linear, quadratic = _real_factors(taps)
-    if not linear and k_1 % 2 == 0:
-        touching = _touching_factor(taps)
-        rest = _divide(taps, touching)
-        if _error(taps, touching, rest) > ROUNDING:
-            raise ValueError(
-                f"k is {k.tolist()} and has no real root, but factors of {k_1} and "
-                f"{k_2} taps both have an odd degree, which needs one"
-            )
-        linear, quadratic = _real_factors(rest)
-        linear.append(touching)
+    used = np.flatnonzero(np.abs(taps) > ROUNDING)
+    first, last = used[0], used[-1]
+    roots = np.roots(taps[first : last + 1][::-1])
+    real = np.abs(roots.imag) <= 1e-6 * np.abs(roots)
+    # A zero tap at the front is a root at 0, one at the end a root at infinity.
+    linear = [[0.0, 1.0]] * first + [[1.0, 0.0]] * (len(k) - 1 - last)
+    linear += [[-z.real, 1.0] for z in roots[real]]
+    quadratic = [[abs(z) ** 2, -2 * z.real, 1.0] for z in roots[~real] if z.imag > 0]
     num_quadratic = min((k_1 - 1) // 2, len(quadratic))
     num_linear = k_1 - 1 - 2 * num_quadratic
+    if num_linear > len(linear):
+        raise ValueError(
+            f"k is {k.tolist()} and has no real root, but factors of {k_1} and "
+            f"{k_2} taps both have an odd degree, which needs one"
+        )
     chosen = [*linear[:num_linear], *quadratic[:num_quadratic]]
-    a: Taps = reduce(np.convolve, chosen, np.ones(1))
-    tries = [(a, _divide(taps, a))]
-    for _ in range(3):
-        tries.append(_refine(taps, *tries[-1]))
-    a, b = min(tries, key=lambda factors: _error(taps, *factors))
+    a: Taps = np.ones(1)
+    for factor in chosen:
+        a = np.convolve(a, np.array(factor) / np.linalg.norm(factor))
+    # The other factor is the quotient: the best b for a * b = k.
+    times_a = np.stack([np.convolve(a, unit) for unit in np.eye(k_2)], axis=1)
+    b: Taps = np.linalg.lstsq(times_a, taps, rcond=None)[0]
+    if np.abs(np.convolve(a, b) - taps).max() > 1e-9:
+        raise ArithmeticError(f"k is {k.tolist()}: rounding spoils its factors")
     return torch.from_numpy(a), torch.from_numpy(b * largest)
+
+
+def _height(z: complex) -> float:
+    """Return how far a number is from the real line, infinity being a real point."""
+    return abs(z.imag) / (1 + abs(z) ** 2)
+
+
+def split_3x3(
+    K: Num[Tensor, "3 3"],
+) -> tuple[Float64[Tensor, "2 1 2 2"], Float64[Tensor, "1 2 2 2"]]:
+    """Write a real 3x3 kernel as two 2x2 layers with two channels between them.
+
+    Tap (u, v) is the coefficient of x^u y^v. Where the polynomial has a zero with both
+    coordinates not real, it is A_1 B_1 + A_2 B_2, with A_1 and A_2 a basis of the real
+    2x2 kernels that vanish there too. Where it has none it is a column times a row,
+    both with real roots only, and one channel is enough.
+
+    Args:
+        K: the kernel, real.
+
+    Returns:
+        The kernels of the first layer, A, and of the second, B.
+
+    Raises:
+        ValueError: if `K` is not 3x3, or has taps that are not real and finite.
+        ArithmeticError: if rounding spoils the factors by more than 1e-6 times the
+            largest tap, which may happen very near to a separable kernel.
+
+    Source: D2L section 6.4, exercise 6.4.1 c.
+
+    >>> A, B = split_3x3(torch.tensor([[1, 0, 1], [0, 0, 0], [1, 0, 0]]))
+    >>> W, _, _ = compose_convs(A, None, B, None)
+    >>> W.round(decimals=9).abs()[0, 0]
+    tensor([[1., 0., 1.],
+            [0., 0., 0.],
+            [1., 0., 0.]], dtype=torch.float64)
+    """
+    if K.shape != (3, 3) or K.is_complex() or not K.isfinite().all():
+        raise ValueError(
+            f"K has shape {tuple(K.shape)} and dtype {K.dtype}, but must be (3, 3), "
+            "real and finite"
+        )
+    largest = K.abs().max().item() or 1.0
+    taps = K.detach().cpu().double().numpy() / largest
+    powers = np.arange(3)
+    zeros = []
+    for z in (1j, 2j, 1 + 1j):  # three are enough, by the proof in the book
+        for row, turned in ((z**powers @ taps, False), (taps @ z**powers, True)):
+            found = [1j] if np.abs(row).max() < ROUNDING else np.roots(row[::-1])
+            points = [complex(root) for root in found]
+            zeros += [(root, z) if turned else (z, root) for root in points]
+    x, y = max(zeros, key=lambda zero: min(map(_height, zero)), default=(0j, 0j))
+    if min(_height(x), _height(y)) > 1e-6:
+        point = np.array([1, y, x, x * y])
+        A = np.linalg.svd(np.stack([point.real, point.imag]))[2][2:]
+    else:
+        U, sigma, V = np.linalg.svd(taps)
+        parts = [torch.from_numpy(part) for part in (sigma[0] * U[:, 0], V[0])]
+        column, row = (factor_kernel_1d(part, 2)[0].numpy() for part in parts)
+        A = np.outer(column, row).reshape(1, 4).repeat(2, axis=0) * [[1], [0]]
+    # One column per tap of the second layer: where it lays the first kernel.
+    laid = np.zeros((2, 2, 2, 3, 3))
+    for u in range(2):
+        for v in range(2):
+            laid[:, u, v, u : u + 2, v : v + 2] = A.reshape(2, 2, 2)
+    matrix = laid.reshape(8, 9).T
+    B = np.linalg.lstsq(matrix, taps.flatten(), rcond=None)[0]
+    if np.abs(matrix @ B - taps.flatten()).max() > 1e-6:
+        raise ArithmeticError(f"K is {K.tolist()}: rounding spoils its factors")
+    W1, W2 = torch.from_numpy(A).reshape(2, 1, 2, 2), torch.from_numpy(B * largest)
+    return W1, W2.reshape(1, 2, 2, 2)
 
 
 def corr2d_strips(
