@@ -48,6 +48,19 @@ KNOBS = {
     "f. 12 epochs": replace(BASE, num_epochs=12),
 }
 
+# The activations at three learning rates each, a factor of three apart.
+GRID = {
+    f"{activation}, rate {lr}": replace(
+        BASE, lr=lr, spec=replace(LENET, activation=activation)
+    )
+    for activation, rates in (
+        ("sigmoid", (0.3, 0.9, 2.7)),
+        ("tanh", (0.1, 0.3, 0.9)),
+        ("relu", (0.1, 0.3, 0.9)),
+    )
+    for lr in rates
+}
+
 # What gained together, with LeNet's own layers, beside a net of a published answer.
 PUBLISHED = LeNetSpec(
     (6, 10, 16), 3, (2, 0, 0), (True,) * 3, activation="relu", dense=(120, 84, 20)
@@ -95,6 +108,9 @@ WIDER = {
     "and mirroring": replace(WIDE, mirror=True),
     "and weight decay": replace(WIDE, weight_decay=5e-4),
 }
+# Without momentum the sum of the steps that one gradient takes is a tenth, so the
+# fair comparison is that at ten times the rate.
+MATCHED = {"no momentum, rate 2": replace(RECIPE, momentum=0.0, lr=2.0)}
 MOVED = {"moved": DIGITS, "not moved": RECIPE}
 
 # One epoch at a constant rate, too large for some: how many seeds learn anything?
@@ -108,6 +124,7 @@ RATES = {
 
 # Chance moves the mean of three seeds by as much as most ingredients do.
 TWELVE = tuple(range(12))
+SIX = tuple(range(6))
 # A share of seeds needs still more.
 TWENTY = tuple(range(20))
 
@@ -128,9 +145,11 @@ EXPERIMENTS = {
     "test: recipe": Experiment(RECIPE, final=True),
     "test: digits": Experiment(DIGITS, "MNIST", final=True),
     **_named("knobs", KNOBS),
+    **_named("grid", GRID),
     **_named("together", TOGETHER),
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
+    **_named("matched", MATCHED, seeds=SIX),
     **_named("wider", WIDER, seeds=TWELVE),
     **_named("digits", MOVED, name="MNIST", seeds=TWELVE),
 }
