@@ -756,6 +756,7 @@ def pictures(
         draw_matrix(ax, picture, title, fmt=None)
         if title in grey:
             ax.images[0].set(cmap="gray", clim=(picture.min(), picture.max()))
+    return fig
 
 
 def intervals(
