@@ -731,6 +731,7 @@ def integration_rules(
         ax.set_title(title, fontsize=SMALL)
         ax.set_ylim(0, None)
     axes[-1].set_xlabel("x")
+    return fig
 
 
 def pictures(
