@@ -731,6 +731,7 @@ def integration_rules(
         ax.set_title(title, fontsize=SMALL)
         ax.set_ylim(0, None)
     axes[-1].set_xlabel("x")
+    return fig
 
 
 def pictures(
@@ -756,4 +757,62 @@ def pictures(
         draw_matrix(ax, picture, title, fmt=None)
         if title in grey:
             ax.images[0].set(cmap="gray", clim=(picture.min(), picture.max()))
+    return fig
+
+
+def intervals(
+    named: Mapping[str, tuple[float, float, float]], *, xlabel: str
+) -> Figure:
+    """Draw an estimate with its interval for each of several names, from the top.
+
+    Args:
+        named: estimate, lower and upper end, for each name.
+        xlabel: label of the horizontal axis, with its unit.
+
+    Returns:
+        The figure, with a line at zero.
+    """
+    fig = new_figure(0.7 + 0.22 * len(named))
+    ax = fig.subplots()
+    places = range(len(named))
+    for place, (middle, low, high) in zip(places, named.values(), strict=True):
+        color = COLORS[1] if low > 0 else COLORS[2] if high < 0 else "0.5"
+        ax.plot([low, high], [place, place], color=color, linewidth=1.5)
+        ax.plot([middle], [place], color=color, marker=MARKERS[0], markersize=4)
+    ax.axvline(0.0, color=COLORS[0], linewidth=0.8)
+    ax.set_yticks(places, list(named), fontsize=SMALL)
+    ax.invert_yaxis()
+    ax.set(xlabel=xlabel)
+    ax.grid(color="0.9", axis="x")
+    return fig
+
+
+def histograms(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
+    """Draw, one panel below the other, the distributions of several samples.
+
+    Args:
+        panels: label of the horizontal axis, and for each sample its name and values.
+
+    Returns:
+        The figure; the samples of a panel share their bins.
+    """
+    fig = new_figure(1.9 * len(panels))
+    axes = fig.subplots(len(panels), 1, squeeze=False)[:, 0]
+    for ax, (xlabel, samples) in zip(axes, panels.items(), strict=True):
+        values = [v for sample in samples.values() for v in sample]
+        ends = (min(values), max(values))
+        styles = zip(samples.items(), COLORS[1:], ("-", "--", ":"), strict=False)
+        for (name, sample), color, style in styles:
+            ax.hist(
+                sample,
+                bins=40,
+                range=ends,
+                histtype="step",
+                color=color,
+                linestyle=style,
+                linewidth=1.4,
+                label=name,
+            )
+        ax.set(xlabel=xlabel, ylabel="images")
+    axes[0].legend(frameon=False, fontsize=SMALL)
     return fig

@@ -13,7 +13,9 @@ from solutions.notebook.figures import (
     draw_matrix,
     feature_maps,
     folded_spectrum,
+    histograms,
     integration_rules,
+    intervals,
     labelled_images,
     layered_graph,
     lines,
@@ -362,3 +364,30 @@ def test_pictures_stand_side_by_side_each_on_its_own_scale():
 def test_a_photograph_is_grey_from_black_to_white():
     (image,) = pictures({"a": torch.eye(2) + 1}, grey=["a"], columns=1).axes[0].images
     assert (image.cmap.name, image.get_clim()) == ("gray", (1.0, 2.0))
+
+
+def test_intervals_stand_from_the_top_and_their_colour_says_what_they_leave_out():
+    named = {
+        "up": (0.2, 0.1, 0.3),
+        "down": (-0.2, -0.3, -0.1),
+        "open": (0.1, -0.1, 0.3),
+    }
+    [ax] = intervals(named, xlabel="gain").axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == list(named)
+    assert ax.yaxis_inverted()
+    bars, dots = ax.lines[0:6:2], ax.lines[1:6:2]
+    assert [tuple(bar.get_xdata()) for bar in bars] == [v[1:] for v in named.values()]
+    assert [dot.get_xdata()[0] for dot in dots] == [v[0] for v in named.values()]
+    assert len({bar.get_color() for bar in bars}) == 3
+
+
+def test_histograms_of_a_panel_share_their_bins_and_lose_no_value():
+    samples = {"one": [0.0, 1.0, 1.0], "other": [2.0, 4.0]}
+    fig = histograms({"first": samples, "second": {"one": [1.0, 2.0]}})
+    assert [ax.get_xlabel() for ax in fig.axes] == ["first", "second"]
+    ends = set()
+    for patch, values in zip(fig.axes[0].patches, samples.values(), strict=True):
+        x, height = patch.get_xy().T
+        ends.add((x.min(), x.max()))
+        assert height.max() == max(values.count(v) for v in values)
+    assert ends == {(0.0, 4.0)}
