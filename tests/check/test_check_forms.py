@@ -48,19 +48,24 @@ ODD = [
     *(np.array([None]), np.array(["a"]), np.full(3, np.inf), sympy.Symbol("x")),
     *(sympy.oo, [Hostile()], [[1], [2, 3]]),
 ]
-RANDOM = st.recursive(
-    st.sampled_from(ODD) | st.text() | st.floats(), lambda x: st.lists(x, max_size=4)
-)
+RANDOM = st.recursive(st.text() | st.floats(), lambda x: st.lists(x, max_size=4))
+# Of these a random answer may be right: nearly all pairs of windows are.
+PAIRS = ("6.5.2 windows", "6.5.4 windows", "7.5.2 windows", "6.1.6 pair")
 
 
 @pytest.mark.parametrize("label", [v for v in VALUES if v not in NO_NUMBERS])
 @settings(max_examples=25)
 @given(value=RANDOM)
-def test_no_odd_value_is_right_or_crashes(label, value):
-    report = judged(label, value)
-    assert len(str(report)) < 5000
-    if label not in ("6.5.2 windows", "6.5.4 windows", "7.5.2 windows", "6.1.6 pair"):
-        assert not report, report
+def test_no_random_value_is_right_or_crashes(label, value):
+    assert not judged(label, value) or label in PAIRS
+
+
+@pytest.mark.parametrize("label", [v for v in VALUES if v not in NO_NUMBERS])
+def test_no_odd_value_is_right_or_crashes(label):
+    for value in ODD:
+        report = judged(label, value)
+        assert len(str(report)) < 5000
+        assert not report or label in PAIRS, report
 
 
 @pytest.mark.parametrize("label", ["6.1.1 parameters", "6.5.6", "6.6.1 net"])
