@@ -169,7 +169,9 @@ def pair(value: object) -> tuple[int, int]:
     >>> pair(3), pair([1, 2])
     ((3, 3), (1, 2))
     """
-    if isinstance(value, (list, tuple, Tensor, np.ndarray)) and len(value) == 2:
+    if isinstance(value, (Tensor, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)) and len(value) == 2:
         return whole(value[0]), whole(value[1])
     return whole(value), whole(value)
 

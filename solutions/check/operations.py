@@ -194,6 +194,7 @@ class _Conversions(TorchFunctionMode):
         made = func(*args, **(kwargs or {}))
         if func.__name__ in ("numpy", "__array__", "tolist"):
             self.recorder.used.add(func.__name__.strip("_"))
+            self.recorder.elsewhere |= self.recorder.origin(args[0])
         return watched(made, self.recorder) if isinstance(made, np.ndarray) else made
 
 

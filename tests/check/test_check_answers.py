@@ -486,6 +486,8 @@ def test_a_right_function_is_right_in_every_form(label):
     assert answered(label, Same(answer))
     if label in NETS | NO_NUMBERS:
         return
-    for form in ("array", "list", "double"):
+    # Where ReLU alone is allowed, what an array goes through could not be seen.
+    is_relu_only = label in ("6.5.2", "7.5.3 maximum")
+    for form in ("double",) if is_relu_only else ("array", "list", "double"):
         report = answered(label, functools.partial(returned, FORMS[form], answer))
         assert report, (form, report)
