@@ -7,8 +7,9 @@ Belongs here: what a reader calls. Does not belong here: anything else.
 from pathlib import Path
 
 from solutions.check import registry, sandbox
+from solutions.check.forms import kind_of, portable
 from solutions.check.parts import FunctionQuestion, is_blank
-from solutions.check.result import Report, Result, kind_of
+from solutions.check.result import Report, Result
 
 __all__ = ["Report", "Result", "check"]
 
@@ -60,9 +61,9 @@ class Checker:
         if answer is None or answer is Ellipsis or is_blank(answer):
             return question.unanswered()
         if not isinstance(question, FunctionQuestion):
-            return question.check_value(sandbox.portable(answer))
+            return question.check_value(portable(answer))
         if not callable(answer):
-            what = kind_of(sandbox.portable(answer))
+            what = kind_of(portable(answer))
             wanted = f"f({', '.join(question.parameters)})"
             return question.result(
                 f"The answer is {what}, but should be a function {wanted}."

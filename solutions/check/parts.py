@@ -6,40 +6,35 @@ to `section_6`), nor any solution: the oracle is `torch.nn.functional`.
 """
 
 import dis
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from types import FunctionType
 from typing import Any, TypeAlias
 
-import numpy as np
-import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
+from solutions.check.forms import (
+    SLACK,
+    Call,
+    difference,
+    in_float64,
+    kind_of,
+    number,
+    ways,
+)
 from solutions.check.inputs import Arguments, simpler
-from solutions.check.result import Result, arguments_shown, kind_of, shown
-from solutions.check.sandbox import Call, Foreign, Load, Outcome, Sandbox, apply
+from solutions.check.operations import Rule
+from solutions.check.result import Result, arguments_shown, comparison
+from solutions.check.sandbox import Load, Outcome, Sandbox, apply
 from solutions.check.search import smallest
 
 Judge: TypeAlias = Callable[[Arguments, Any], str | None]
+# What answers with a known mistake return, from the same arguments, by the hint. They
+# may raise any exception for arguments for which the mistake has no sense.
+Mistakes: TypeAlias = Mapping[str, Call | tuple[Call, ...]]
 
-TOLERANCE = 1e-4  # of float32 sums of a few small numbers
 SEARCH_CALLS = 2  # a search may take as long as so many calls may
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A mistake that can be recognised by what it computes.
-
-    Attributes:
-        hint: what to think about.
-        compute: what an answer with this mistake returns, from the same arguments. It
-            may raise any exception for arguments for which the mistake has no sense.
-    """
-
-    hint: str
-    compute: Callable[..., object]
 
 
 @dataclass(frozen=True)
@@ -47,21 +42,24 @@ class Question:
     """One thing that a reader can have checked.
 
     Attributes:
-        exercise: the number, such as "6.2.3".
-        name: the keyword of `check` that takes the answer; "" for the main question of
-            an exercise, whose answer needs no keyword.
+        label: the number of the exercise, such as "6.2.3", and, if there is one, the
+            keyword of `check` that takes the answer.
         asks: what the answer is, continuing "the answer is ...". It may begin with the
             part of the exercise and a colon.
     """
 
-    exercise: str
-    name: str
+    label: str
     asks: str
 
     @property
-    def label(self) -> str:
-        """The number and the name."""
-        return f"{self.exercise} {self.name}".strip()
+    def exercise(self) -> str:
+        """The number."""
+        return self.label.partition(" ")[0]
+
+    @property
+    def name(self) -> str:
+        """The keyword, "" for the main question of an exercise."""
+        return self.label.partition(" ")[2]
 
     @property
     def wanted(self) -> str:
@@ -71,9 +69,10 @@ class Question:
             return f"{rest} ({part})"
         return self.asks
 
-    def result(self, *details: str, right: bool = False) -> Result:
-        """Return the result of this check."""
-        return Result(self.label, "right" if right else "wrong", details)
+    def result(self, *details: str | None, right: bool = False) -> Result:
+        """Return the result of this check; each line of the details is one entry."""
+        lines = "\n".join(detail for detail in details if detail).splitlines()
+        return Result(self.label, "right" if right else "wrong", tuple(lines))
 
     def unanswered(self, *details: str) -> Result:
         """Return the result for an answer that is not there yet."""
@@ -89,14 +88,15 @@ class FunctionQuestion(Question):
         examples: inputs that are always tried, the simplest first. Together they tell
             the known mistakes apart.
         inputs: generates more inputs, and smaller ones; None for no more.
-        oracle: what is right, from the same arguments.
+        oracle: what is right, from the same arguments, in float64.
         mistakes: the known mistakes, the most particular first.
-        forbidden: functions of PyTorch that must not be called, with the reason.
-        required: if not empty, some of these functions must be called.
-        why_required: the reason.
+        rule: which operations it must, and must not, run; None for any.
         is_exact: whether even rounding counts as a mistake.
+        slack: how much rounding is allowed, as a share of the largest number.
         keeps_values: whether the numbers in a tensor must stay what `inputs` makes.
-        judge: instead of comparing with `oracle`, says what is wrong with a result.
+        judge: instead of comparing with `oracle`, says what is wrong with a result; a
+            wrong form is a `TypeError` with what is expected.
+        may_refuse: for which inputs there is nothing: an error is right too.
         call: how the function is called, inside the sandbox.
         given: the names of the inputs, if they are not those of the parameters.
     """
@@ -104,14 +104,14 @@ class FunctionQuestion(Question):
     parameters: tuple[str, ...]
     examples: Sequence[Arguments]
     inputs: st.SearchStrategy[Arguments] | None = None
-    oracle: Callable[..., Any] | None = None
-    mistakes: tuple[Mistake, ...] = ()
-    forbidden: Mapping[str, str] = field(default_factory=dict)
-    required: frozenset[str] = frozenset()
-    why_required: str = ""
+    oracle: Call | None = None
+    mistakes: Mistakes = field(default_factory=dict)
+    rule: Rule | None = None
     is_exact: bool = False
+    slack: float = SLACK
     keeps_values: bool = False
     judge: Judge | None = None
+    may_refuse: Callable[..., bool] | None = None
     call: Call = apply
     given: tuple[str, ...] | None = None
 
@@ -127,10 +127,15 @@ class FunctionQuestion(Question):
 
     def fault(self, arguments: Arguments, value: object) -> str | None:
         """Say what is wrong with a result; None if nothing is."""
-        if self.judge is not None:
-            return self.judge(arguments, value)
-        assert self.oracle is not None
-        return difference(self.oracle(*arguments), value, exact=self.is_exact)
+        try:
+            if self.judge is not None:
+                return self.judge(arguments, value)
+            if self.may_refuse is not None and self.may_refuse(*arguments):
+                return None if number(value) <= 0 else "No window fits: no output."
+        except TypeError as error:
+            return f"The result is {kind_of(value)}, but {error}."
+        right = in_float64(self.oracle or apply, arguments)
+        return difference(right, value, self.is_exact, self.slack)
 
     def check(self, load: Load, sandbox: Sandbox, time_limit: float) -> Result:
         """Check a function.
@@ -144,24 +149,18 @@ class FunctionQuestion(Question):
             The result.
         """
         calls = _Calls(self, load, sandbox, time_limit)
-        first = calls.run(self.examples[0], record=True)
-        if first.how in ("missing", "unsendable"):
+        first = calls.outcome(self.examples[0])
+        if first.how == "missing":
             return self.result(f"The function {first.message}.")
         if first.how == "returned" and first.value is None and not first.printed:
             return self.unanswered()
-        if complaint := calls.repeated_fault(first):
+        calls.choose_way()
+        if complaint := calls.repeated_fault():
             return self.result(complaint)
-        failing = next((a for a in self.examples if calls.fails(a)), None)
-        if self.inputs is not None and not calls.is_over:
-            seconds = SEARCH_CALLS * time_limit
-            how = None if self.keeps_values else simpler
-            found = smallest(self.inputs, calls.fails, seconds, how)
-            failing = failing if found is None else found
-        if calls.accident is not None:
-            failing = calls.accident
+        failing = calls.failing(SEARCH_CALLS * time_limit)
         if failing is not None:
             return self._failed(calls, failing)
-        if complaint := self._operation_fault(first.operations):
+        if complaint := calls.operation_fault():
             return self.result("Its results are right.", complaint)
         return self.result(*calls.notes(), right=True)
 
@@ -174,49 +173,32 @@ class FunctionQuestion(Question):
         lines = [f"{how}: {where}"] if where else []
         if outcome.how != "returned":
             lines.append(f"The function {outcome.message}.")
-            hint = self._hint(calls) if outcome.how == "raised" else None
-            return self.result(*lines, *([f"Hint: {hint}"] if hint else []))
+            hint = calls.hint() if outcome.how == "raised" else None
+            return self.result(*lines, hint)
         if outcome.changed:
             changed = " and ".join(names[i] for i in outcome.changed)
             lines.append(f"The function changes its argument {changed} in place.")
-            lines.append("Hint: compute with a copy, such as X.clone().")
-            return self.result(*lines)
-        fault = self.fault(arguments, outcome.value)
-        if self.judge is None and self.oracle is not None:
-            lines.append(f"Expected: {shown(self.oracle(*arguments))}")
-            lines.append(f"Got:      {shown(outcome.value)}")
-        lines += [fault] if fault else []
+            return self.result(*lines, "Hint: compute with a copy, such as X.clone().")
+        if self.judge is None and self.oracle and not calls.has_none(arguments):
+            right = in_float64(self.oracle, arguments)
+            lines += comparison(right, outcome.value)
+        lines.append(self.fault(arguments, outcome.value) or "")
         if outcome.value is None and outcome.printed:
-            lines.append("Hint: it prints the result; end it with return instead.")
-        elif hint := self._hint(calls):
-            lines.append(f"Hint: {hint}")
-        elif operation := self._operation_fault(calls.operations):
-            lines.append(f"Also: {operation}")
-        return self.result(*lines)
+            hint = "Hint: it prints the result; end it with return instead."
+            return self.result(*lines, hint)
+        operation = calls.operation_fault()
+        return self.result(
+            *lines, calls.hint() or (f"Also: {operation}" if operation else None)
+        )
 
-    def _hint(self, calls: "_Calls") -> str | None:
-        """Return the hint of the mistake that explains all results seen."""
-        for arguments in self.examples:
-            if not calls.is_over:
-                calls.outcome(arguments)
-        for mistake in (*self.mistakes, *self._general_mistakes()):
-            if not calls.is_over and calls.are_explained_by(mistake):
-                return mistake.hint
-        return None
-
-    def _general_mistakes(self) -> Iterable[Mistake]:
-        """Yield the mistakes that every computation can have."""
+    def known_mistakes(self) -> Iterator[tuple[str, Call]]:
+        """Yield the hints with what the mistakes compute."""
+        for hint, computes in self.mistakes.items():
+            for compute in computes if isinstance(computes, tuple) else (computes,):
+                yield hint, compute
         if (oracle := self.oracle) is not None:
-            yield Mistake("the sign is the wrong way round.", lambda *a: -oracle(*a))
-            yield Mistake("the result is transposed.", lambda *a: _turned(oracle(*a)))
-
-    def _operation_fault(self, used: frozenset[str]) -> str | None:
-        """Say which function must not, or must, be called."""
-        for name in sorted(used & set(self.forbidden)):
-            return f"It calls {name}: {self.forbidden[name]}."
-        if self.required and not used & self.required:
-            return self.why_required
-        return None
+            yield "the sign is the wrong way round.", lambda *a: -oracle(*a)
+            yield "the result is transposed.", lambda *a: oracle(*a).mT
 
 
 class _Calls:
@@ -224,7 +206,7 @@ class _Calls:
 
     Attributes:
         accident: the first input on which the function hung or ended its process.
-        operations: the functions of PyTorch that the first call called.
+        way: how the function takes its arguments.
     """
 
     def __init__(
@@ -237,58 +219,121 @@ class _Calls:
         self.question, self.load = question, load
         self.sandbox, self.time_limit = sandbox, time_limit
         self.accident: Arguments | None = None
-        self.operations: frozenset[str] = frozenset()
-        self._made: dict[str, tuple[Arguments, Outcome]] = {}
+        self.way = "as asked"
+        self._made: dict[str, dict[str, tuple[Arguments, Outcome]]] = {}
 
     @property
     def is_over(self) -> bool:
         """Whether there was an accident: to have it again would only take time."""
         return self.accident is not None
 
-    def run(self, arguments: Arguments, record: bool = False) -> Outcome:
+    @property
+    def made(self) -> dict[str, tuple[Arguments, Outcome]]:
+        """The calls that were made in this way."""
+        return self._made.setdefault(self.way, {})
+
+    def _run(self, arguments: Arguments) -> Outcome:
         """Call the function in the sandbox."""
         question = self.question
         outcome = self.sandbox.run(
-            self.load, arguments, self.time_limit, question.call, record
+            self.load,
+            arguments,
+            self.time_limit,
+            question.call,
+            question.rule is not None,
+            self.way,
+            question.parameters,
         )
         if outcome.how in ("hung", "died") and self.accident is None:
             self.accident = arguments
-        if record:
-            self.operations = outcome.operations
-        self._made[_key(arguments)] = arguments, outcome
         return outcome
 
     def outcome(self, arguments: Arguments) -> Outcome:
         """Return what happened on an input; call the function if need be."""
-        made = self._made.get(_key(arguments))
-        return made[1] if made else self.run(arguments)
+        key = _key(arguments)
+        if key not in self.made:
+            self.made[key] = arguments, self._run(arguments)
+        return self.made[key][1]
+
+    def choose_way(self) -> None:
+        """Keep the first way that is right for all examples, or else gives a result."""
+        examples = self.question.examples
+        gives = []
+        for way in ways(examples[0]):
+            if way == "double" and self.question.is_exact:
+                continue  # where rounding counts, float32 is the point
+            self.way = way
+            if not any(map(self.fails, examples)) or self.is_over:
+                return
+            if any(outcome.changed for _, outcome in self.made.values()):
+                return
+            if self.outcome(examples[0]).how == "returned":
+                gives.append(self.way)
+        self.way = (gives or ["as asked"])[0]
 
     def fails(self, arguments: Arguments) -> bool:
         """Say whether the function fails on an input."""
         if self.is_over:
             return False
         outcome = self.outcome(arguments)
+        if outcome.how == "raised" and self.has_none(arguments):
+            return False
         if outcome.how != "returned" or outcome.changed:
             return True
         return self.question.fault(arguments, outcome.value) is not None
 
-    def repeated_fault(self, first: Outcome) -> str | None:
+    def has_none(self, arguments: Arguments) -> bool:
+        """Say whether there is no result for an input."""
+        may_refuse = self.question.may_refuse
+        return may_refuse is not None and may_refuse(*arguments)
+
+    def failing(self, seconds: float) -> Arguments | None:
+        """Return the smallest input found on which the function fails."""
+        question = self.question
+        found = next((a for a in question.examples if self.fails(a)), None)
+        if question.inputs is not None and not self.is_over:
+            how = None if question.keeps_values else simpler
+            found = smallest(question.inputs, self.fails, seconds, how) or found
+        return found if self.accident is None else self.accident
+
+    def repeated_fault(self) -> str | None:
         """Say whether a second call with the same input gives another result."""
-        if first.how != "returned":
+        arguments = self.question.examples[0]
+        first = self.outcome(arguments)
+        if first.how != "returned" or self.is_over:
             return None
-        again = self.run(self.question.examples[0])
+        again = self._run(arguments)
         if again.how == "returned" and _key(again.value) != _key(first.value):
             return "Called twice with the same input, it returns different results."
         return None
 
-    def are_explained_by(self, mistake: Mistake) -> bool:
+    def operation_fault(self) -> str | None:
+        """Say which rule about operations was broken, on any input."""
+        rule = self.question.rule
+        returned = [o for _, o in self.made.values() if o.how == "returned"]
+        if rule is None:
+            return None
+        faults = (rule.fault(o.operations, o.origin) for o in returned)
+        return next((fault for fault in faults if fault), None)
+
+    def hint(self) -> str | None:
+        """Return the hint of the mistake that explains all results seen."""
+        for arguments in self.question.examples:
+            if not self.is_over:
+                self.outcome(arguments)
+        for hint, compute in self.question.known_mistakes():
+            if not self.is_over and self._are_explained_by(compute):
+                return f"Hint: {hint}"
+        return None
+
+    def _are_explained_by(self, compute: Call) -> bool:
         """Say whether a mistake gives the reader's result on every input tried."""
         explained = 0
-        for arguments, outcome in self._made.values():
-            if outcome.how != "returned":
+        for arguments, outcome in self.made.values():
+            if outcome.how != "returned" or self.has_none(arguments):
                 continue
             try:
-                wrong = mistake.compute(*arguments)
+                wrong = in_float64(compute, arguments)
             except Exception:  # the mistake has no sense for this input
                 continue
             if difference(wrong, outcome.value) is not None:
@@ -298,7 +343,7 @@ class _Calls:
 
     def notes(self) -> list[str]:
         """Return what a reader should know of a function that is right."""
-        outcomes = [outcome for _, outcome in self._made.values()]
+        outcomes = [outcome for _, outcome in self.made.values()]
         found = []
         if any(outcome.printed for outcome in outcomes):
             found.append("Note: it also prints.")
@@ -322,74 +367,6 @@ def _key(value: object) -> str:
     return repr(value)
 
 
-def _turned(value: object) -> object:
-    """Return a matrix transposed; other results have no transpose."""
-    assert isinstance(value, Tensor)
-    assert value.dim() >= 2
-    return value.mT
-
-
-def difference(expected: Any, value: Any, exact: bool = False) -> str | None:
-    """Say in which way a result is not the expected one.
-
-    Args:
-        expected: a tensor, an int, a Fraction, a float, or a tuple of these.
-        value: the result.
-        exact: whether even rounding counts.
-
-    Returns:
-        What is wrong; None if they agree. Ints and Fractions must be met exactly, but
-        a float with the same value will do.
-
-    >>> difference(4, 4.0)
-    >>> difference(torch.zeros(2), torch.zeros(3))
-    'The shape is (3,), but should be (2,).'
-    """
-    if isinstance(expected, tuple):
-        return _tuple_difference(expected, value, exact)
-    if isinstance(expected, Tensor):
-        return _tensor_difference(expected, value, exact)
-    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_meta:
-        value = value.item()
-    if isinstance(expected, str) or expected is None:
-        return None if type(value) is type(expected) and value == expected else ""
-    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
-        return f"The result is {kind_of(value)}, but should be a number."
-    if isinstance(expected, float) and not exact:
-        is_near = abs(value - expected) <= TOLERANCE * max(1, abs(expected))
-        return None if is_near else ""
-    return None if value == expected else ""
-
-
-def _tuple_difference(expected: Any, value: Any, exact: bool) -> str | None:
-    """Compare a tuple; a list or a `torch.Size` of the right length will do."""
-    if isinstance(value, (Tensor, np.ndarray)) and not getattr(value, "is_meta", False):
-        value = value.tolist()
-    if not isinstance(value, (tuple, list)):
-        return f"The result is {kind_of(value)}, but should be {len(expected)} values."
-    if len(value) != len(expected):
-        return f"The result has {len(value)} values, but should have {len(expected)}."
-    for one, other in zip(expected, value, strict=True):
-        if (found := difference(one, other, exact)) is not None:
-            return found
-    return None
-
-
-def _tensor_difference(expected: Tensor, value: Any, exact: bool) -> str | None:
-    """Compare a tensor: type, shape, dtype, then the values."""
-    if not isinstance(value, Tensor):
-        return f"The result is {kind_of(value)}, but should be a tensor."
-    if value.shape != expected.shape:
-        found, wanted = tuple(value.shape), tuple(expected.shape)
-        return f"The shape is {found}, but should be {wanted}."
-    if value.dtype != expected.dtype:
-        return f"The dtype is {value.dtype}, but should be {expected.dtype}."
-    if exact:
-        return None if torch.equal(value, expected) else ""
-    agree = torch.allclose(value, expected, rtol=TOLERANCE, atol=TOLERANCE)
-    return None if agree else ""
-
-
 @dataclass(frozen=True)
 class Verdict:
     """How a value was judged.
@@ -409,7 +386,7 @@ class ValueQuestion(Question):
 
     Attributes:
         answer: how the answer is written in a call, such as ``[...]``.
-        judge: judges a value; a wrong type is a `TypeError` with what is expected.
+        judge: judges a value; a wrong form is a `TypeError` with what is expected.
     """
 
     answer: str
@@ -421,14 +398,14 @@ class ValueQuestion(Question):
         return self.wanted
 
     def check_value(self, value: object) -> Result:
-        """Check a value that has passed `sandbox.portable`."""
+        """Check a value that has passed `forms.portable`."""
         if value is None:
             return self.unanswered()
         try:
             verdict = self.judge(value)
         except TypeError as error:
             return self.result(f"The answer is {kind_of(value)}, but {error}.")
-        return self.result(*verdict.text.splitlines(), right=verdict.right)
+        return self.result(verdict.text, right=verdict.right)
 
 
 def is_blank(function: object) -> bool:
@@ -449,42 +426,3 @@ def _steps(function: Callable[..., object]) -> set[tuple[str, object]]:
         for step in dis.get_instructions(function)
         if step.opname not in ("RESUME", "NOP")
     }
-
-
-def as_number(value: object) -> int | float | Fraction:
-    """Return a number that a reader gave.
-
-    Raises:
-        TypeError: if it is none.
-    """
-    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_meta:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
-        raise TypeError("should be a number")
-    return value
-
-
-def as_matrix(value: object) -> Tensor:
-    """Return a kernel that a reader gave, as a matrix of float64.
-
-    Args:
-        value: a list, a tensor or an array with one axis or two; axes of length 1
-            before them do not matter.
-
-    Raises:
-        TypeError: if it is none of these.
-
-    >>> as_matrix([1, -2, 1])
-    tensor([[ 1., -2.,  1.]], dtype=torch.float64)
-    """
-    if isinstance(value, (Foreign, str, int, float)):
-        raise TypeError("should be a kernel: a list, a tensor or an array")
-    try:
-        kernel = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError("should be a kernel: a list, a tensor or an array") from None
-    while kernel.dim() > 2 and kernel.shape[0] == 1:
-        kernel = kernel[0]
-    if kernel.is_meta or kernel.dim() not in (1, 2) or 0 in kernel.shape:
-        raise TypeError("should be a kernel with one axis or two")
-    return kernel.reshape(-1, kernel.shape[-1])

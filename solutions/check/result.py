@@ -7,13 +7,13 @@ Does not belong here: finding anything (`parts`, `search`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from solutions.check.sandbox import Foreign
+from solutions.check.forms import Foreign
 
 Status: TypeAlias = Literal["right", "wrong", "unanswered"]
 MAX_SHOWN = 64  # numbers of a tensor
@@ -64,11 +64,12 @@ class Report:
         return "\n".join(map(str, self.results))
 
 
-def shown(value: object) -> str:
+def shown(value: object, digits: int = 6) -> str:
     """Write a value in one line, the same on every machine and in every notebook.
 
     Args:
         value: a number, a tensor, a text, or tuples and lists of these.
+        digits: how many digits numbers have.
 
     Returns:
         The line. Large tensors are not written out.
@@ -77,14 +78,14 @@ def shown(value: object) -> str:
     '([[1, -0.5]] (shape (1, 2)), 3)'
     """
     if isinstance(value, np.ndarray):
-        return shown(torch.from_numpy(value))
+        return shown(torch.from_numpy(value), digits)
     if isinstance(value, Tensor):
         shape = f"shape {tuple(value.shape)}"
         if value.is_meta or value.numel() > MAX_SHOWN:
             return f"a tensor of {shape}"
-        return f"{_nested(value.tolist())} ({shape})"
+        return f"{_nested(value.tolist(), digits)} ({shape})"
     if isinstance(value, (list, tuple)):
-        items = ", ".join(map(shown, value))
+        items = ", ".join(shown(item, digits) for item in value)
         if isinstance(value, list):
             return f"[{items}]"
         return f"({items},)" if len(value) == 1 else f"({items})"
@@ -93,34 +94,43 @@ def shown(value: object) -> str:
     if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]} ..."
 
 
-def _nested(values: object) -> str:
+def _nested(values: object, digits: int) -> str:
     """Write nested lists of numbers without needless digits."""
     if isinstance(values, list):
-        return f"[{', '.join(map(_nested, values))}]"
-    return f"{values:g}" if isinstance(values, float) else str(values)
+        return f"[{', '.join(_nested(item, digits) for item in values)}]"
+    return f"{values:.{digits}g}" if isinstance(values, float) else str(values)
 
 
-def kind_of(value: object) -> str:
-    """Name the type of a value for a reader.
+def comparison(expected: Any, got: Any) -> list[str]:
+    """Write what was expected and what came, with as many digits as tell them apart.
 
-    >>> kind_of(torch.zeros(2)), kind_of(3), kind_of(Foreign("Linear"))
-    ('a float32 tensor', 'an int', 'an object of type Linear')
+    >>> comparison(5, 5.0000004)
+    ['Expected: 5', 'Got:      5.0000004000000002']
     """
-    if isinstance(value, Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor"
-    if isinstance(value, np.ndarray):
-        return "a NumPy array"
-    if isinstance(value, Foreign):
-        return f"an object of type {value.kind}"
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+    digits = 6 if shown(expected) != shown(got) else 17
+    lines = [f"Expected: {shown(expected, digits)}", f"Got:      {shown(got, digits)}"]
+    both = isinstance(expected, tuple) and isinstance(got, (tuple, list))
+    pairs = zip(expected, got, strict=False) if both else [(expected, got)]
+    for one, other in pairs:
+        if isinstance(one, Tensor) and one.numel() > MAX_SHOWN:
+            lines += _largest_difference(one, other)
+    return lines
+
+
+def _largest_difference(one: Tensor, other: object) -> list[str]:
+    """Say where two large tensors of one shape differ most."""
+    values = torch.as_tensor(other) if isinstance(other, (Tensor, np.ndarray)) else one
+    if values.shape != one.shape or values.is_meta or torch.equal(values.to(one), one):
+        return []
+    place = int((values.to(one) - one).abs().argmax())
+    at = tuple(int(i) for i in np.unravel_index(place, one.shape))
+    found, wanted = float(values.flatten()[place]), float(one.flatten()[place])
+    return [f"At {at} there is {found:.9g} in place of {wanted:.9g}."]
 
 
 def arguments_shown(names: Sequence[str], arguments: Sequence[object]) -> str:

@@ -26,41 +26,27 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as TookTooLongError
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import cloudpickle
-import numpy as np
 import torch
 from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
+from solutions.check.forms import Call, adapted, portable
+from solutions.check.operations import recorded
 from solutions.system.processes import work_for
 
 IDLE_SECONDS = 60
 START_SECONDS = 120  # importing PyTorch, on a slow disk
-MAX_ELEMENTS = 100_000  # no right answer has more
 PROJECT = __name__.partition(".")[0]
 
-Call: TypeAlias = Callable[..., object]
 Load: TypeAlias = Callable[[], Any]
 How: TypeAlias = Literal["returned", "raised", "hung", "died", "unsendable", "missing"]
-
-
-@dataclass(frozen=True)
-class Foreign:
-    """Stands for a result of a type that no answer has.
-
-    Attributes:
-        kind: the name of the type.
-    """
-
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,8 @@ class Outcome:
         printed: what it printed.
         changed: the indices of the arguments that it changed in place.
         shared: the indices of the arguments whose memory the result uses.
-        operations: the names of PyTorch's functions that it called, if recorded.
+        operations: the operations on the arguments, if recorded.
+        origin: the kinds of operations that lead to the result.
     """
 
     how: How
@@ -85,6 +72,7 @@ class Outcome:
     changed: tuple[int, ...] = ()
     shared: tuple[int, ...] = ()
     operations: frozenset[str] = frozenset()
+    origin: frozenset[str] = frozenset()
 
 
 def apply(function: Call, *arguments: object) -> object:
@@ -110,6 +98,8 @@ class Sandbox:
         time_limit: float,
         call: Call = apply,
         record: bool = False,
+        way: str = "as asked",
+        names: tuple[str, ...] = (),
     ) -> Outcome:
         """Call a function in the process and wait for it no longer than allowed.
 
@@ -118,14 +108,16 @@ class Sandbox:
             arguments: what the function is called with. They are copied.
             time_limit: seconds.
             call: is called there with the function and the arguments.
-            record: whether to report which functions of PyTorch were called.
+            record: whether to report the operations.
+            way: how it takes its arguments, one of `forms.ways`.
+            names: the parameters that were asked for.
 
         Returns:
             What happened; no exception of the function leaves the process.
         """
         executor = self._started()
         try:
-            future = executor.submit(_run, load, arguments, call, record)
+            future = executor.submit(_run, load, arguments, call, record, way, names)
             outcome = future.result(timeout=time_limit)
             self._last_used = time.monotonic()
             return outcome
@@ -178,6 +170,8 @@ def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
     work_for(parent)
     torch.set_num_threads(1)
+    with recorded(X := torch.zeros(1)):
+        X + X  # the first operation that is recorded imports much of PyTorch
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -196,7 +190,8 @@ def sent(function: Call) -> Load:
         TypeError: if the function cannot be sent, because of something that it uses.
     """
     try:
-        with _by_value(sys.modules.get(getattr(function, "__module__", None) or "")):
+        inner = getattr(function, "func", function)  # of a functools.partial
+        with _by_value(sys.modules.get(getattr(inner, "__module__", None) or "")):
             return partial(cloudpickle.loads, cloudpickle.dumps(function))
     except Exception as error:
         raise TypeError(f"{type(error).__name__}: {error}") from None
@@ -254,45 +249,36 @@ def _from_file(path: Path, name: str) -> Any:
         raise NotThereError(f"{path.name} does not define {name}") from None
 
 
-class _Recorder(TorchFunctionMode):
-    """Collects the names of the functions of PyTorch that are called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        self.names.add(func.__name__)
-        return func(*args, **(kwargs or {}))
-
-
 def _run(
-    load: Load, arguments: tuple[object, ...], call: Call, record: bool
+    load: Load,
+    arguments: tuple[object, ...],
+    call: Call,
+    record: bool,
+    way: str,
+    names: tuple[str, ...],
 ) -> Outcome:
     """Call the function; this runs in the process."""
     torch.manual_seed(0)
     printed = io.StringIO()
     before = copy.deepcopy(arguments)
-    recorder = _Recorder()
     try:
         with (
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
-            recorder if record else contextlib.nullcontext(),
         ):
             warnings.simplefilter("ignore")
-            function = load()
-            value = call(function, *arguments)
+            function = adapted(load(), way, names)
+            with recorded(arguments) if record else contextlib.nullcontext() as seen:
+                value = call(function, *arguments)
+            found = portable(value)
     except NotThereError as error:
         return Outcome("missing", message=str(error))
     except BaseException as error:  # SystemExit and KeyboardInterrupt are answers too
         return Outcome("raised", message=_described(error), printed=printed.getvalue())
     return Outcome(
         "returned",
-        value=portable(value),
+        value=found,
         printed=printed.getvalue(),
         changed=tuple(
             i
@@ -300,7 +286,8 @@ def _run(
             if not _same(*pair)
         ),
         shared=tuple(i for i, a in enumerate(arguments) if _shares(value, a)),
-        operations=frozenset(recorder.names),
+        operations=frozenset(seen.used) if seen else frozenset(),
+        origin=seen.origin(value) if seen else frozenset(),
     )
 
 
@@ -323,7 +310,8 @@ def _described(error: BaseException) -> str:
 def _is_library(path: Path) -> bool:
     """Say whether a file belongs to this project, to Python or to what is installed."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = [Path(__file__).parents[1], *(Path(sysconfig.get_path(n)) for n in names)]
+    folders = [Path(__file__).parents[1], Path(torch.__file__).parents[1]]
+    folders += [Path(sysconfig.get_path(name)) for name in names]
     return any(path.is_relative_to(folder) for folder in folders)
 
 
@@ -348,34 +336,3 @@ def _shares(value: object, argument: object) -> bool:
         if isinstance(tensor, Tensor) and tensor.layout == torch.strided
     ]
     return len(places) == 2 and places[0] == places[1] != 0
-
-
-def portable(value: object) -> object:
-    """Return a result in a form that can leave the process without risk.
-
-    Args:
-        value: anything.
-
-    Returns:
-        Numbers, texts and None as they are, tensors as plain copies (of a huge one
-        only the shape), tuples and lists of these, `Foreign` for everything else.
-
-    >>> portable([1, {2}])
-    [1, Foreign(kind='set')]
-    """
-    if isinstance(value, Tensor):
-        if value.layout != torch.strided:
-            return Foreign("sparse tensor")
-        if value.numel() > MAX_ELEMENTS:
-            return torch.empty(value.shape, dtype=value.dtype, device="meta")
-        return value.detach().cpu().clone().as_subclass(Tensor)
-    if isinstance(value, np.generic):
-        return portable(value.item())
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return value.copy()
-    if isinstance(value, (list, tuple)) and len(value) <= MAX_ELEMENTS:
-        items = [portable(item) for item in value]
-        return tuple(items) if isinstance(value, tuple) else items
-    if value is None or type(value) in (bool, int, float, complex, str, Fraction):
-        return value
-    return Foreign(type(value).__name__)

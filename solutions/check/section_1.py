@@ -11,14 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solutions.check import forms
 from solutions.check.inputs import Arguments, Draw, distinct, image, upto
-from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
-from solutions.check.sandbox import Call
-
-NO_CONVOLUTION = dict.fromkeys(
-    ("conv1d", "conv2d", "conv3d"),
-    "the exercise asks for the layer without a convolution",
-)
+from solutions.check.operations import WITHOUT_CONVOLUTION
+from solutions.check.parts import FunctionQuestion, ValueQuestion, Verdict
 
 
 def _pixelwise(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
@@ -142,46 +138,62 @@ def _arrays(draw: Draw) -> tuple[Tensor, Tensor]:
     return image(draw, *sizes[:2]), image(draw, *sizes[2:])
 
 
-def _labels_of_shifts(function: Call) -> list[list[object]]:
-    """Label every cyclic shift of some images; this runs in the sandbox."""
-    dot = torch.zeros(6, 6)
-    dot[1, 1] = 1
-    half = torch.zeros(6, 6)
-    half[:, :3] = 1
-    images = [dot, half, half.T.contiguous(), distinct(6, 6), distinct(6, 6).sigmoid()]
+def _labels_of_places(function: forms.Call) -> list[list[list[object]]]:
+    """Label objects at all places, twice each; this runs in the sandbox."""
+    objects = [torch.ones(1, 1), torch.ones(2, 2), distinct(2, 3).sigmoid()]
+    objects += [torch.ones(6, 3), torch.ones(3, 6), torch.ones(5, 5)]
     found = []
-    for X in images:
-        shifts = [X.roll((i, j), (0, 1)) for i in range(6) for j in range(6)]
-        labels = [function(shifted) for shifted in shifts]
-        found.append(
-            [x.item() if isinstance(x, Tensor) and x.dim() == 0 else x for x in labels]
-        )
+    for shape in objects:
+        h, w = shape.shape
+        labels = []
+        for i in range(7 - h):
+            for j in range(7 - w):
+                X = torch.zeros(6, 6)
+                X[i : i + h, j : j + w] = shape
+                labels.append([function(X.clone()) for _ in range(2)])
+        found.append(labels)
     return found
 
 
-def _judge_labels(_: tuple[Any, ...], labels: Any) -> str | None:
-    """Some image must get another label when it is shifted."""
+def _judge_labels(_: Arguments, labels: Any) -> str | None:
+    """Some object must get another label at another place, and always the same."""
     found = [label for one in labels for label in one]
-    if not all(isinstance(label, (bool, int, str)) for label in found):
-        return "A label must be an int, a bool or a text."
-    if any(len(set(one)) > 1 for one in labels):
+    if not all(isinstance(x, (bool, int, str)) for label in found for x in label):
+        labels = [[[_label(x) for x in label] for label in one] for one in labels]
+    if any(first != second for one in labels for first, second in one):
+        return "The same image gets different labels: the image must decide."
+    if any(len({first for first, _ in one}) > 1 for one in labels):
         return None
-    if len(set(found)) == 1:
+    if len({first for one in labels for first, _ in one}) == 1:
         return "Every image that was tried has the same label."
     return (
-        "No cyclic shift of any image that was tried changes its label.\n"
+        "No object that was tried gets another label when it is moved.\n"
         "Hint: let the label say where something is."
     )
 
 
-def _judge_pair(pair: Any) -> Verdict:
+def _label(value: object) -> object:
+    """Read a label."""
+    try:
+        return value if isinstance(value, str) else forms.whole(value)
+    except TypeError:
+        raise TypeError("a label must be an int, a bool or a text") from None
+
+
+def _judge_pair(value: Any) -> Verdict:
     """Check two sequences whose cross-correlations differ in the two orders."""
     try:
-        f, g = (torch.as_tensor(x, dtype=torch.float64).reshape(1, -1) for x in pair)
-    except (TypeError, ValueError, RuntimeError):
+        f, g = (forms.tensor(x).flatten() for x in forms.sequence(value, 2))
+    except TypeError:
         raise TypeError("should be a pair of sequences of numbers (f, g)") from None
+    if not f.any() or not g.any():
+        return Verdict(False, "A sequence of zeros, or of nothing, commutes with all.")
+    n = max(len(f), len(g))  # both begin at index 0: so the results have one origin
+    f, g = F.pad(f, (0, n - len(f)))[None], F.pad(g, (0, n - len(g)))[None]
     one, other = _correlate(f, g), _correlate(g, f)
-    if not torch.equal(one, other):
+    if not torch.allclose(
+        one, other, rtol=0, atol=forms.SLACK * float(one.abs().max())
+    ):
         return Verdict(
             True, "The cross-correlations differ, and one is the other reversed."
         )
@@ -190,10 +202,10 @@ def _judge_pair(pair: Any) -> Verdict:
 
 def _judge_sentences(value: Any) -> Verdict:
     """Check two sentences that a window of four words cannot tell apart."""
-    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
-    if not is_pair or not all(isinstance(s, str) for s in value):
+    sentences = forms.sequence(value, 2)
+    if not all(isinstance(s, str) for s in sentences):
         raise TypeError("should be a pair of sentences, as texts")
-    one, other = (sentence.lower().split() for sentence in value)
+    one, other = (sentence.lower().split() for sentence in sentences)
     if one == other:
         return Verdict(False, "Both sentences are the same.")
     groups = [
@@ -236,7 +248,6 @@ def _taps(draw: Draw) -> tuple[Tensor, int]:
 QUESTIONS = (
     FunctionQuestion(
         "6.1.1",
-        "",
         "H (h, w, c_o), the layer with Δ = 0, for X (h, w, c_i), V (c_i, c_o), u (c_o)",
         parameters=("X", "V", "u"),
         examples=[
@@ -250,36 +261,28 @@ QUESTIONS = (
         ],
         inputs=_pixel_layers(),
         oracle=_pixelwise,
-        mistakes=(
-            Mistake("the bias is missing.", lambda X, V, u: _pixelwise(X, V, 0 * u)),
-            Mistake(
-                "an output must see all input channels, not only its own.",
-                lambda X, V, u: X * V.diagonal() + u,
+        mistakes={
+            "the bias is missing.": lambda X, V, u: _pixelwise(X, V, 0 * u),
+            "an output must see all input channels, not only its own.": (
+                lambda X, V, u: X * V.diagonal() + u
             ),
-            Mistake(
-                "the indices of V are exchanged: V[c, d] leads from c to d.",
-                lambda X, V, u: _pixelwise(X, V.T, u),
+            "the indices of V are exchanged: V[c, d] leads from c to d.": (
+                lambda X, V, u: _pixelwise(X, V.T, u)
             ),
-            Mistake(
-                "the window is one pixel, not the whole image.",
+            "the window is one pixel, not the whole image.": (
                 lambda X, V, u: _pixelwise(X.sum((0, 1), keepdim=True), V, u),
-            ),
-            Mistake(
-                "the window is one pixel, not the whole image.",
                 lambda X, V, u: _pixelwise(
                     X.sum((0, 1), keepdim=True).expand_as(X), V, u
                 ),
             ),
-            Mistake(
-                "the layer itself has no activation function.",
-                lambda X, V, u: _pixelwise(X, V, u).relu(),
-            ),
-        ),
-        forbidden=NO_CONVOLUTION,
+            "the layer itself has no activation function.": lambda X, V, u: _pixelwise(
+                X, V, u
+            ).relu(),
+        },
+        rule=WITHOUT_CONVOLUTION,
     ),
     FunctionQuestion(
-        "6.1.1",
-        "parameters",
+        "6.1.1 parameters",
         "the number of weights and biases of the layer with Δ = 0",
         parameters=("h", "w", "c_i", "c_o"),
         examples=[(1, 1, 1, 1), (5, 7, 3, 4), (5, 7, 4, 3)],
@@ -287,158 +290,128 @@ QUESTIONS = (
         oracle=lambda h, w, c_i, c_o: sum(
             p.numel() for p in nn.Conv2d(c_i, c_o, 1).parameters()
         ),
-        mistakes=(
-            Mistake("the bias is missing.", lambda h, w, c_i, c_o: c_i * c_o),
-            Mistake(
-                "the pixels share their weights.",
-                lambda h, w, c_i, c_o: h * w * c_i * c_o + c_o,
+        mistakes={
+            "the bias is missing.": lambda h, w, c_i, c_o: c_i * c_o,
+            "the pixels share their weights.": lambda h, w, c_i, c_o: (
+                h * w * c_i * c_o + c_o
             ),
-            Mistake(
-                "the pixels share their weights, and do not see each other.",
-                lambda h, w, c_i, c_o: (h * w) ** 2 * c_i * c_o + h * w * c_o,
+            "the pixels share their weights, and do not see each other.": (
+                lambda h, w, c_i, c_o: (h * w) ** 2 * c_i * c_o + h * w * c_o
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.1.2",
-        "label",
-        "an int, the label of a 6×6 image X, by a rule for which translation "
-        "invariance is wrong",
+        "6.1.2 label",
+        "the label of a 6×6 image X, an int, a bool or a text, by a rule that "
+        "translation invariance contradicts: an object that is moved gets another one",
         parameters=("X",),
         examples=[()],
         judge=_judge_labels,
-        call=_labels_of_shifts,
+        call=_labels_of_places,
         given=(),
     ),
     FunctionQuestion(
-        "6.1.3",
-        "size",
+        "6.1.3 size",
         "the width that is left of n pixels after some layers of k taps, no padding",
         parameters=("n", "k", "layers"),
         examples=[(5, 3, 1), (9, 3, 2), (240, 5, 10), (7, 1, 3), (6, 2, 0)],
         inputs=_stacks(),
         oracle=_size_after,
-        mistakes=(
-            Mistake(
-                "each layer loses k - 1 pixels, not k.",
-                lambda n, k, layers: n - layers * k,
+        mistakes={
+            "each layer loses k - 1 pixels, not k.": lambda n, k, layers: (
+                n - layers * k
             ),
-            Mistake("every layer loses pixels.", lambda n, k, layers: n - k + 1),
-            Mistake(
-                "pixels are lost at both ends.",
-                lambda n, k, layers: n - layers * (k // 2),
-            ),
-            Mistake("without padding, something is lost.", lambda n, k, layers: n),
-        ),
+            "every layer loses pixels.": lambda n, k, layers: n - k + 1,
+            "pixels are lost at both ends.": lambda n, k, layers: n - layers * (k // 2),
+            "without padding, something is lost.": lambda n, k, layers: n,
+        },
     ),
     FunctionQuestion(
-        "6.1.3",
-        "uses",
+        "6.1.3 uses",
         "how many windows see pixel i of n (from 0); k taps, stride 1, no padding",
         parameters=("n", "k", "i"),
         examples=[(5, 3, i) for i in range(5)]
         + [(4, 4, 0), (4, 3, 1), (5, 4, 2), (6, 1, 0)],
         inputs=_pixels(),
         oracle=_uses,
-        mistakes=(
-            Mistake("pixels near the border are used less.", lambda n, k, i: k),
-            Mistake(
-                "the last pixels are used as little as the first.",
-                lambda n, k, i: min(i + 1, k),
+        mistakes={
+            "pixels near the border are used less.": lambda n, k, i: k,
+            "the last pixels are used as little as the first.": lambda n, k, i: min(
+                i + 1, k
             ),
-            Mistake(
-                "the first pixel is number 0.",
-                lambda n, k, i: min(i, k, n - k + 1, n - i + 1),
+            "the first pixel is number 0.": lambda n, k, i: min(
+                i, k, n - k + 1, n - i + 1
             ),
-            Mistake(
-                "there are only n - k + 1 windows.",
-                lambda n, k, i: min(i + 1, k, n - i),
-            ),
-        ),
+            "there are only n - k + 1 windows.": lambda n, k, i: min(i + 1, k, n - i),
+        },
     ),
     FunctionQuestion(
         "6.1.4",
-        "",
         "H (t, c_o), the layer for sound X (t, c_i), V (2Δ+1, c_i, c_o), u (c_o), "
         "zeros outside",
         parameters=("X", "V", "u"),
         examples=_sequence_examples(1, 3, 5),
         inputs=_sequence_layers(odd=True),
         oracle=_centred,
-        mistakes=(
-            Mistake("the bias is missing.", lambda X, V, u: _centred(X, V, 0 * u)),
-            Mistake(
-                "the kernel is flipped: V[0] belongs to the earliest step.",
-                lambda X, V, u: _centred(X, V.flip(0), u),
+        mistakes={
+            "the bias is missing.": lambda X, V, u: _centred(X, V, 0 * u),
+            "the kernel is flipped: V[0] belongs to the earliest step.": (
+                lambda X, V, u: _centred(X, V.flip(0), u)
             ),
-            Mistake("this layer sees only the past.", _causal),
-            Mistake(
-                "the border is missing: H is as long as X.",
-                lambda X, V, u: _sequence_layer(X, V, u, 0, 0),
+            "this layer sees only the past.": _causal,
+            "the border is missing: H is as long as X.": lambda X, V, u: (
+                _sequence_layer(X, V, u, 0, 0)
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.1.4",
-        "causal",
+        "6.1.4 causal",
         "H (t, c_o), the layer that sees no later step, for V (Δ+1, c_i, c_o)",
         parameters=("X", "V", "u"),
         examples=_sequence_examples(1, 2, 3),
         inputs=_sequence_layers(odd=False),
         oracle=_causal,
-        mistakes=(
-            Mistake("the bias is missing.", lambda X, V, u: _causal(X, V, 0 * u)),
-            Mistake(
-                "the kernel is flipped: V[0] belongs to the earliest step.",
-                lambda X, V, u: _causal(X, V.flip(0), u),
+        mistakes={
+            "the bias is missing.": lambda X, V, u: _causal(X, V, 0 * u),
+            "the kernel is flipped: V[0] belongs to the earliest step.": (
+                lambda X, V, u: _causal(X, V.flip(0), u)
             ),
-            Mistake(
-                "it looks into the future.",
-                lambda X, V, u: _sequence_layer(X, V, u, 0, len(V) - 1),
+            "it looks into the future.": lambda X, V, u: _sequence_layer(
+                X, V, u, 0, len(V) - 1
             ),
-            Mistake(
-                "it looks into the future by half of the window.",
+            "it looks into the future by half of the window.": (
                 lambda X, V, u: _sequence_layer(
                     X, V, u, (len(V) - 1) // 2, len(V) // 2
                 ),
-            ),
-            Mistake(
-                "it looks into the future by half of the window.",
                 lambda X, V, u: _sequence_layer(
                     X, V, u, len(V) // 2, (len(V) - 1) // 2
                 ),
             ),
-        ),
+        },
     ),
     FunctionQuestion(
         "6.1.5",
-        "",
         "the maxima over all positions (c_o,) of a layer for text: E (words, e), "
         "V (k, e, c_o), u (c_o), no padding",
         parameters=("E", "V", "u"),
         examples=[
             (distinct(n, e), distinct(k, e, c_o, seed=1), distinct(c_o, seed=2))
-            for n, k, e, c_o in (
-                (1, 1, 1, 1),
-                (4, 2, 3, 1),
-                (5, 3, 2, 2),
-                (3, 3, 3, 3),
-            )
+            for n, k, e, c_o in ((1, 1, 1, 1), (4, 2, 3, 1), (5, 3, 2, 2), (3, 3, 3, 3))
         ],
         inputs=_texts(),
         oracle=_features,
-        mistakes=(
-            Mistake("the bias is missing.", lambda E, V, u: _features(E, V, 0 * u)),
-            Mistake(
-                "the kernel is flipped: V[0] belongs to the earliest word.",
-                lambda E, V, u: _features(E, V.flip(0), u),
+        mistakes={
+            "the layer itself has no activation function.": lambda E, V, u: _features(
+                E, V, u
+            ).relu(),
+            "the bias is missing.": lambda E, V, u: _features(E, V, 0 * u),
+            "the kernel is flipped: V[0] belongs to the earliest word.": (
+                lambda E, V, u: _features(E, V.flip(0), u)
             ),
-            Mistake(
-                "this is the mean over the positions, not the maximum.",
-                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].mean(1),
+            "this is the mean over the positions, not the maximum.": lambda E, V, u: (
+                F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].mean(1)
             ),
-            Mistake(
-                "the numbers of an embedding are channels: slide over words only.",
+            "the numbers of an embedding are channels: slide over words only.": (
                 lambda E, V, u: torch.stack(
                     [
                         F.conv2d(
@@ -448,44 +421,37 @@ QUESTIONS = (
                         + u[d]
                         for d in range(len(u))
                     ]
-                ),
+                )
             ),
-            Mistake(
-                "this is not the maximum yet: one number per output channel.",
-                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].T,
+            "this is not the maximum yet: one number per output channel.": (
+                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].T
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.1.5",
-        "reach",
-        "how many words one output depends on, after layers of k taps with these "
-        "dilations (a tuple)",
+        "6.1.5 reach",
+        "the receptive field after layers of k taps with these dilations (a tuple), "
+        "how many words from the first to the last that can change one output",
         parameters=("k", "dilations"),
         examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,))],
         inputs=st.tuples(
             st.integers(1, 4), st.lists(st.integers(1, 4), max_size=4).map(tuple)
         ),
         oracle=_reach,
-        mistakes=(
-            Mistake("the dilation is missing.", lambda k, ds: 1 + len(ds) * (k - 1)),
-            Mistake(
-                "the output's own word is missing.", lambda k, ds: (k - 1) * sum(ds)
+        mistakes={
+            "the dilation is missing.": lambda k, ds: 1 + len(ds) * (k - 1),
+            "the output's own word is missing.": lambda k, ds: (k - 1) * sum(ds),
+            "neighbouring windows overlap.": lambda k, ds: k ** len(ds),
+            "a layer of k taps reaches k - 1 steps further, not k.": lambda k, ds: (
+                1 + k * sum(ds)
             ),
-            Mistake("neighbouring windows overlap.", lambda k, ds: k ** len(ds)),
-            Mistake(
-                "a layer of k taps reaches k - 1 steps further, not k.",
-                lambda k, ds: 1 + k * sum(ds),
+            "a layer reaches k - 1 steps in all, not on each side.": lambda k, ds: (
+                1 + 2 * (k - 1) * sum(ds)
             ),
-            Mistake(
-                "a layer reaches k - 1 steps in all, not on each side.",
-                lambda k, ds: 1 + 2 * (k - 1) * sum(ds),
-            ),
-        ),
+        },
     ),
     FunctionQuestion(
         "6.1.6",
-        "",
         "a * b, the full convolution of two matrices, every overlap",
         parameters=("a", "b"),
         examples=[
@@ -496,31 +462,26 @@ QUESTIONS = (
         ],
         inputs=_arrays(),
         oracle=_full,
-        mistakes=(
-            Mistake(
-                "the kernel is not flipped: this is the cross-correlation.", _correlate
+        mistakes={
+            "the kernel is not flipped: this is the cross-correlation.": _correlate,
+            "the result is reversed.": lambda f, g: _full(f, g).flip(0, 1),
+            "every overlap counts, also where b reaches over the border of a.": (
+                lambda f, g: F.conv2d(f[None, None], g.flip(0, 1)[None, None])[0, 0]
             ),
-            Mistake("the result is reversed.", lambda f, g: _full(f, g).flip(0, 1)),
-            Mistake(
-                "every overlap counts, also where b reaches over the border of a.",
-                lambda f, g: F.conv2d(f[None, None], g.flip(0, 1)[None, None])[0, 0],
-            ),
-            Mistake(
-                "every overlap counts, and the kernel is flipped.",
-                lambda f, g: F.conv2d(f[None, None], g[None, None])[0, 0],
-            ),
-        ),
+            "every overlap counts, and the kernel is flipped.": lambda f, g: F.conv2d(
+                f[None, None], g[None, None]
+            )[0, 0],
+        },
     ),
     ValueQuestion(
-        "6.1.6",
-        "pair",
-        "a pair of sequences (f, g) that do not commute under full cross-correlation",
+        "6.1.6 pair",
+        "a pair of sequences (f, g), both from index 0, that do not commute under full "
+        "cross-correlation",
         answer="([...], [...])",
         judge=_judge_pair,
     ),
     FunctionQuestion(
-        "7.1.2",
-        "matrix",
+        "7.1.2 matrix",
         "part b: the n×n matrix T of the layer with one channel and the taps "
         "V (2Δ+1,): H = T @ X, zeros outside",
         parameters=("V", "n"),
@@ -529,43 +490,39 @@ QUESTIONS = (
         ],
         inputs=_taps(),
         oracle=_sound_matrix,
-        mistakes=(
-            Mistake(
-                "the kernel is flipped: V[0] belongs to the earliest step.",
-                lambda V, n: _sound_matrix(V.flip(0), n),
+        mistakes={
+            "the kernel is flipped: V[0] belongs to the earliest step.": lambda V, n: (
+                _sound_matrix(V.flip(0), n)
             ),
-            Mistake(
-                "outside of the signal are zeros: it does not start again.",
-                lambda V, n: sum(
+            "outside of the signal are zeros: it does not start again.": lambda V, n: (
+                sum(
                     tap * torch.eye(n).roll(a - len(V) // 2, 1)
                     for a, tap in enumerate(V)
-                ),
+                )
             ),
-        ),
+        },
     ),
     ValueQuestion(
-        "7.1.4",
-        "sentences",
+        "7.1.4 sentences",
         "two sentences (texts) that differ, but have the same groups of four words",
         answer='("...", "...")',
         judge=_judge_sentences,
     ),
     FunctionQuestion(
-        "7.1.5",
-        "response",
+        "7.1.5 response",
         "the largest response of a k×k kernel of ones, zero padding, to a k×k object "
         "of ones of which `out` columns are outside",
         parameters=("k", "out"),
         examples=[(1, 0), (3, 0), (3, 1), (3, 3), (5, 2)],
         inputs=_objects(),
         oracle=_cut_off,
-        mistakes=(
-            Mistake("what is outside is not seen.", lambda k, out: k * k),
-            Mistake(
-                "the object is cut on one axis only.", lambda k, out: (k - out) ** 2
+        mistakes={
+            "what is outside is not seen.": lambda k, out: k * k,
+            "the object is cut on one axis only.": lambda k, out: (k - out) ** 2,
+            "a column has k pixels.": (
+                lambda k, out: k * k - out,
+                lambda k, out: k - out,
             ),
-            Mistake("a column has k pixels.", lambda k, out: k * k - out),
-            Mistake("a column has k pixels.", lambda k, out: k - out),
-        ),
+        },
     ),
 )

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from solutions.check import forms
 from solutions.check.inputs import (
     Arguments,
     Draw,
@@ -23,9 +24,10 @@ from solutions.check.inputs import (
     image,
     upto,
 )
-from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
+from solutions.check.parts import FunctionQuestion, Mistakes, ValueQuestion, Verdict
 from solutions.check.result import shown
 
+MAX_SIZE = 100
 PADDING_ONCE = "padding is counted once, but it is added on both sides."
 ROUNDED_UP = "a window that does not fit any more is left out: round down."
 NO_ONE = "the first position is missing: n - k steps of one pixel are n - k + 1 places."
@@ -43,25 +45,25 @@ def _total(n: int, k: int, p: int, s: int) -> int:
     return (n - k + p) // s + 1
 
 
-AXIS_MISTAKES = (
-    Mistake(PADDING_ONCE, _total),
-    Mistake(PADDING_ONCE, lambda n, k, p, s: (n - k + p + s) // s),
-    Mistake(ROUNDED_UP, lambda n, k, p, s: ceil((n - k + 2 * p) / s) + 1),
-    Mistake(
-        "positions are whole: round down.", lambda n, k, p, s: (n - k + 2 * p) / s + 1
+AXIS_MISTAKES: Mistakes = {
+    "each step is s pixels: divide by s.": (
+        lambda n, k, p, s: (n - k + 2 * p) // (s + 1) + 1,
+        lambda n, k, p, s: (n - k + 2 * p) / (s + 1),
+        lambda n, k, p, s: (n - k + 2 * p) / (s + 1) + 1,
     ),
-    Mistake(NO_ONE, lambda n, k, p, s: (n - k + 2 * p) // s),
-    Mistake(
-        "padding makes the input larger, not smaller.",
-        lambda n, k, p, s: (n - k - 2 * p) // s + 1,
+    PADDING_ONCE: (_total, lambda n, k, p, s: (n - k + p + s) // s),
+    ROUNDED_UP: lambda n, k, p, s: ceil((n - k + 2 * p) / s) + 1,
+    "positions are whole: round down.": lambda n, k, p, s: (n - k + 2 * p) / s + 1,
+    NO_ONE: lambda n, k, p, s: (n - k + 2 * p) // s,
+    "padding makes the input larger, not smaller.": lambda n, k, p, s: (
+        (n - k - 2 * p) // s + 1
     ),
-    Mistake("the stride is missing.", lambda n, k, p, s: n - k + 2 * p + 1),
-    Mistake("the padding is missing.", lambda n, k, p, s: (n - k) // s + 1),
-    Mistake(
-        "divide before you add the first position.",
-        lambda n, k, p, s: (n - k + 2 * p + 1) // s,
+    "the stride is missing.": lambda n, k, p, s: n - k + 2 * p + 1,
+    "the padding is missing.": lambda n, k, p, s: (n - k) // s + 1,
+    "divide before you add the first position.": lambda n, k, p, s: (
+        (n - k + 2 * p + 1) // s
     ),
-)
+}
 
 
 @st.composite
@@ -94,51 +96,80 @@ def plane(rule: Any) -> Any:
 
 def _judge_shape(value: Any) -> Verdict:
     """Compare with the shape that the section's last example has."""
-    if isinstance(value, Tensor) and not value.is_meta:
-        value = value.tolist()
-    if not isinstance(value, (tuple, list)) or len(value) < 2:
-        raise TypeError("should be a pair (o_h, o_w)")
     layer = nn.Conv2d(1, 1, kernel_size=(3, 5), padding=(0, 1), stride=(3, 4))
-    with torch.no_grad():
-        right = tuple(layer(torch.zeros(1, 1, 8, 8)).shape)
-    shape = tuple(value)
+    right = tuple(layer(torch.zeros(1, 1, 8, 8, dtype=layer.weight.dtype)).shape)
+    shape = tuple(forms.whole(x) for x in forms.sequence(value))
     if shape == right[2:]:
         return Verdict(True)
-    text = f"The output does not have the shape {shown(shape)}."
+    hints = {
+        right: "only height and width are asked for.",
+        (3, 3): ROUNDED_UP,
+        (2, 1): "the padding is missing.",
+    }
+    hint = f"\nHint: {hints[shape]}" if shape in hints else ""
+    return Verdict(False, f"The output does not have the shape {shown(shape)}.{hint}")
+
+
+def _judge_own(value: Any) -> Verdict:
+    """Run a layer with the reader's setting."""
+    try:
+        size, k, p, s, shape = map(forms.pair, forms.sequence(value, 5))
+    except TypeError:
+        text = "should be five sizes (input, kernel_size, padding, stride, output)"
+        raise TypeError(text) from None
+    if max(*size, *k, *p, *s) > MAX_SIZE or min(*size, *k, *s, 1 + min(p)) < 1:
+        return Verdict(False, f"Sizes are 1 to {MAX_SIZE}, a padding is at least 0.")
+    fits = all(size[a] + 2 * p[a] >= k[a] for a in (0, 1))
+    right = tuple(positions(size[a], k[a], p[a], s[a]) for a in (0, 1)) if fits else ()
     if shape == right:
-        return Verdict(False, f"{text}\nHint: only height and width are asked for.")
-    if shape == (ceil(8 / 3), ceil(9 / 4)) or shape == (3, 3):
-        return Verdict(False, f"{text}\nHint: {ROUNDED_UP}")
-    if shape == right[2:][::-1]:
-        return Verdict(False, f"{text}\nHint: height comes first.")
+        return Verdict(True)
+    if not fits:
+        return Verdict(False, "This layer cannot work: the window does not fit.")
+    text = f"The output does not have the shape {shape}."
+    axes = list(zip(size, k, p, s, strict=True))
+    for hint, compute in AXIS_MISTAKES.items():
+        for wrong in compute if isinstance(compute, tuple) else (compute,):
+            if tuple(wrong(*axis) for axis in axes) == shape:
+                return Verdict(False, f"{text}\nHint: {hint}")
     return Verdict(False, text)
-
-
-def _setting(value: Any) -> tuple[int, int, int]:
-    """Read a triple of ints."""
-    is_triple = isinstance(value, (tuple, list)) and len(value) == 3
-    if not is_triple or not all(type(x) is int for x in value):
-        raise TypeError("should be three ints (kernel_size, padding, stride)")
-    return value[0], value[1], value[2]
 
 
 def _judge_setting(value: Any, wanted: Any, sizes: range, what: str) -> Verdict:
     """Run a layer with the setting on inputs of many sizes."""
-    k, p, s = _setting(value)
-    if k < 1 or p < 0 or s < 1:
+    try:
+        k, p, s = map(forms.pair, forms.sequence(value, 3))
+    except TypeError:
+        text = "should be three sizes (kernel_size, padding, stride), ints or pairs"
+        raise TypeError(text) from None
+    if min(*k, *s, 1 + min(p)) < 1 or max(*k, *p, *s) > MAX_SIZE:
         return Verdict(False, "A kernel size and a stride are at least 1, a padding 0.")
+    for axis in zip(k, p, s, strict=True):
+        verdict = _judge_axis(*axis, wanted, sizes, what)
+        if not verdict.right:
+            return verdict
+    return Verdict(True)
+
+
+def _judge_axis(
+    k: int, p: int, s: int, wanted: Any, sizes: range, what: str
+) -> Verdict:
+    """Do so on one axis."""
     for n in sizes:
         if n + 2 * p < k:
             return Verdict(False, f"The window does not fit into {n} pixels.")
         if (found := positions(n, k, p, s)) != wanted(n):
-            return Verdict(False, f"{n} pixels become {found}, which {what}.")
+            text = f"{n} pixels become {found}, which {what}."
+            if all(_total(m, k, p, s) == wanted(m) for m in sizes):
+                hint = "padding is per side here; the book's p counts both sides."
+                text += f"\nHint: {hint}"
+            return Verdict(False, text)
     return Verdict(True)
 
 
 def _judge_same(value: Any) -> Verdict:
     """The size must stay, whatever it is."""
     verdict = _judge_setting(value, lambda n: n, range(8, 24), "is another size")
-    if verdict.right and tuple(value) == (1, 0, 1):
+    if verdict.right and forms.pair(value[0]) == (1, 1):
         return Verdict(False, "A window of one pixel keeps every size: choose another.")
     return verdict
 
@@ -231,24 +262,19 @@ def _without_corners(Y: Tensor, p: int) -> Tensor:
     return Y
 
 
-def _mirror_mistakes(right: Any, other: Any, which: str) -> tuple[Mistake, ...]:
+def _mirror_mistakes(right: Any, other: Any, which: str) -> Mistakes:
     """Return what can go wrong with one of the two mirrors."""
-    return (
-        Mistake(f"the border pixel is {which} here.", other),
-        Mistake("that pads with zeros.", lambda X, p: _padded(X, p, "constant")),
-        Mistake(
-            "only the border pixel is repeated.",
-            lambda X, p: _padded(X, p, "replicate"),
+    return {
+        f"the border pixel is {which} here.": other,
+        "that pads with zeros.": lambda X, p: _padded(X, p, "constant"),
+        "only the border pixel is repeated.": lambda X, p: _padded(X, p, "replicate"),
+        "it starts again at the other side: that is no mirror.": lambda X, p: _padded(
+            X, p, "circular"
         ),
-        Mistake(
-            "it starts again at the other side: that is no mirror.",
-            lambda X, p: _padded(X, p, "circular"),
+        "the corners are missing: pad one axis after the other.": lambda X, p: (
+            _without_corners(right(X, p), p)
         ),
-        Mistake(
-            "the corners are missing: pad one axis after the other.",
-            lambda X, p: _without_corners(right(X, p), p),
-        ),
-    )
+    }
 
 
 @st.composite
@@ -285,92 +311,88 @@ def _upsampled(draw: Draw) -> tuple[Tensor, Tensor, int]:
 
 QUESTIONS = (
     ValueQuestion(
-        "6.3.1",
-        "shape",
+        "6.3.1 shape",
         "the output shape (o_h, o_w) of the section's last example",
         answer="(..., ...)",
         judge=_judge_shape,
     ),
     FunctionQuestion(
         "6.3.1",
-        "",
         "the number of outputs on one axis: n pixels, window k, padding p on each "
-        "side, stride s",
+        "side, stride s (0 or less, or an error, if no window fits)",
         parameters=("n", "k", "p", "s"),
-        examples=list(axes()),
+        examples=[*axes(), (2, 3, 0, 2), (1, 4, 1, 2)],
         inputs=axis_settings(),
         oracle=positions,
+        may_refuse=lambda n, k, p, s: n + 2 * p < k,
         mistakes=AXIS_MISTAKES,
     ),
     FunctionQuestion(
         "6.3.2",
-        "",
         "the output shape (o_h, o_w); the padding is per side",
         parameters=("h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w"),
         examples=PLANES,
         inputs=_planes(),
         oracle=plane(positions),
-        mistakes=(
-            *(Mistake(m.hint, plane(m.compute)) for m in AXIS_MISTAKES),
-            Mistake(
-                "height comes before width.",
-                lambda *a: plane(positions)(*a)[::-1],
-            ),
-        ),
+        mistakes={
+            **{
+                hint: tuple(map(plane, c)) if isinstance(c, tuple) else plane(c)
+                for hint, c in AXIS_MISTAKES.items()
+            },
+            "height comes before width.": lambda *a: plane(positions)(*a)[::-1],
+        },
     ),
     ValueQuestion(
-        "6.3.2",
-        "same",
+        "6.3.2 own",
+        "a combination of your own with its output shape: (input, kernel_size, "
+        "padding, stride, output), ints or pairs, padding per side",
+        answer="(..., ..., ..., ..., ...)",
+        judge=_judge_own,
+    ),
+    ValueQuestion(
+        "6.3.2 same",
         "(kernel_size, padding, stride) of a layer that keeps every size, k > 1",
         answer="(..., ..., ...)",
         judge=_judge_same,
     ),
     ValueQuestion(
-        "6.3.2",
-        "halving",
+        "6.3.2 halving",
         "(kernel_size, padding, stride) of a layer that halves every even size",
         answer="(..., ..., ...)",
         judge=_judge_halving,
     ),
     FunctionQuestion(
         "6.3.3",
-        "",
         "the frequency in Hz at which a tone of `hz` Hz is heard after stride 2, when "
         "`rate` samples per second were taken before",
         parameters=("hz", "rate"),
         examples=[(1, 64), (12, 64), (15, 64), (16, 64), (20, 64), (31, 64), (9, 20)],
         inputs=_tones(),
         oracle=_folded,
-        mistakes=(
-            Mistake(
-                "a tone above a quarter of the rate cannot stay where it is.",
-                lambda f, rate: f,
+        slack=1e-3,
+        mistakes={
+            "a tone above a quarter of the rate cannot stay where it is.": (
+                lambda f, rate: f
             ),
-            Mistake(
-                "the samples are further apart, the tone is not played faster.",
-                lambda f, rate: 2 * f,
+            "the samples are further apart, the tone is not played faster.": (
+                lambda f, rate: 2 * f
             ),
-            Mistake(
-                "the samples are further apart, the tone is not played slower.",
-                lambda f, rate: f / 2,
+            "the samples are further apart, the tone is not played slower.": (
+                lambda f, rate: f / 2
             ),
-            Mistake(
-                "a tone that is too high comes back from above, it does not vanish.",
-                lambda f, rate: min(f, rate // 4),
+            "a tone that is too high comes back from above, it does not vanish.": (
+                lambda f, rate: min(f, rate // 4)
             ),
-            Mistake(
-                "frequencies fold, they do not start again at 0.",
-                lambda f, rate: f % (rate // 4),
+            "frequencies fold, they do not start again at 0.": lambda f, rate: (
+                f % (rate // 4)
             ),
-            Mistake(
-                "the new rate is rate / 2, so the highest tone is rate / 4.",
-                lambda f, rate: min(f, rate - f),
+            "the new rate is rate / 2, so the highest tone is rate / 4.": (
+                lambda f, rate: min(f, rate - f)
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.3.4",
-        "multiplications",
+        "6.3.4 multiplications",
         "the number of multiplications of a k×k layer with stride s, no padding",
         parameters=("c_i", "c_o", "h", "w", "k", "s"),
         examples=[
@@ -382,34 +404,26 @@ QUESTIONS = (
         ],
         inputs=_layers(),
         oracle=_multiplications,
-        mistakes=(
-            Mistake(
-                "these are FLOPs: a multiplication and an addition are two.",
-                lambda c_i, c_o, h, w, k, s: 2 * _multiplications(c_i, c_o, h, w, k, s),
+        mistakes={
+            "these are FLOPs: a multiplication and an addition are two.": (
+                lambda c_i, c_o, h, w, k, s: 2 * _multiplications(c_i, c_o, h, w, k, s)
             ),
-            Mistake(
-                "the stride is missing.",
-                lambda c_i, c_o, h, w, k, s: _multiplications(c_i, c_o, h, w, k, 1),
+            "the stride is missing.": lambda c_i, c_o, h, w, k, s: _multiplications(
+                c_i, c_o, h, w, k, 1
             ),
-            Mistake(
-                "the stride counts on both axes.",
-                lambda c_i, c_o, h, w, k, s: (
-                    c_i * c_o * k * k * ((h - k) // s + 1) * (w - k + 1)
-                ),
+            "the stride counts on both axes.": lambda c_i, c_o, h, w, k, s: (
+                c_i * c_o * k * k * ((h - k) // s + 1) * (w - k + 1)
             ),
-            Mistake(
-                "the output is not exactly h / s pixels high.",
-                lambda c_i, c_o, h, w, k, s: c_i * c_o * k * k * (h // s) * (w // s),
+            "the output is not exactly h / s pixels high.": (
+                lambda c_i, c_o, h, w, k, s: c_i * c_o * k * k * (h // s) * (w // s)
             ),
-            Mistake(
-                "every output channel looks at every input channel.",
-                lambda c_i, c_o, h, w, k, s: c_o * k * k * _places(h, w, k, s),
+            "every output channel looks at every input channel.": (
+                lambda c_i, c_o, h, w, k, s: c_o * k * k * _places(h, w, k, s)
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.3.4",
-        "parameters",
+        "6.3.4 parameters",
         "the number of weights of a k×k layer with stride s, no bias",
         parameters=("c_i", "c_o", "k", "s"),
         examples=[(1, 1, 3, 1), (2, 3, 3, 2), (3, 2, 4, 4)],
@@ -417,33 +431,20 @@ QUESTIONS = (
         oracle=lambda c_i, c_o, k, s: nn.Conv2d(
             c_i, c_o, k, stride=s, bias=False
         ).weight.numel(),
-        mistakes=(
-            Mistake(
-                "a stride does not change the weights.",
+        mistakes={
+            "a stride does not change the weights.": (
                 lambda c_i, c_o, k, s: c_i * c_o * k * k / s**2,
-            ),
-            Mistake(
-                "a stride does not change the weights.",
                 lambda c_i, c_o, k, s: c_i * c_o * k * k / s,
-            ),
-            Mistake(
-                "a stride does not change the weights.",
                 lambda c_i, c_o, k, s: c_i * c_o * k * k // s**2,
             ),
-            Mistake(
-                "there are c_i times c_o kernels.", lambda c_i, c_o, k, s: c_o * k * k
-            ),
-            Mistake(
-                "there is no bias here.",
-                lambda c_i, c_o, k, s: c_i * c_o * k * k + c_o,
-            ),
-        ),
+            "there are c_i times c_o kernels.": lambda c_i, c_o, k, s: c_o * k * k,
+            "there is no bias here.": lambda c_i, c_o, k, s: c_i * c_o * k * k + c_o,
+        },
     ),
     FunctionQuestion(
-        "6.3.4",
-        "receptive_field",
-        "how many pixels (on one axis) one output of the last layer depends on; two "
-        "tuples, first layer first",
+        "6.3.4 receptive_field",
+        "the receptive field of the last layer on one axis: how many pixels from the "
+        "first to the last that can change one output; two tuples, first layer first",
         parameters=("kernel_sizes", "strides"),
         examples=[
             ((3,), (1,)),
@@ -454,28 +455,26 @@ QUESTIONS = (
         ],
         inputs=_towers(),
         oracle=_field,
-        mistakes=(
-            Mistake(
-                "a stride makes the steps of all later layers larger.",
-                lambda ks, ss: 1 + sum(k - 1 for k in ks),
+        mistakes={
+            "a stride makes the steps of all later layers larger.": lambda ks, ss: (
+                1 + sum(k - 1 for k in ks)
             ),
-            Mistake(
-                "only the strides before a layer make its steps larger, not its own.",
+            "only the strides before a layer make its steps larger, not its own.": (
                 lambda ks, ss: (
                     1 + sum((k - 1) * prod(ss[: i + 1]) for i, k in enumerate(ks))
-                ),
+                )
             ),
-            Mistake("neighbouring windows overlap.", lambda ks, ss: prod(ks)),
-            Mistake("neighbouring windows overlap.", lambda ks, ss: sum(ks)),
-            Mistake(
-                "the pixel under the first tap is missing.",
-                lambda ks, ss: sum((k - 1) * prod(ss[:i]) for i, k in enumerate(ks)),
+            "neighbouring windows overlap.": (
+                lambda ks, ss: prod(ks),
+                lambda ks, ss: sum(ks),
             ),
-        ),
+            "the pixel under the first tap is missing.": lambda ks, ss: sum(
+                (k - 1) * prod(ss[:i]) for i, k in enumerate(ks)
+            ),
+        },
     ),
     FunctionQuestion(
-        "7.3.3",
-        "reflect",
+        "7.3.3 reflect",
         "X (h, w) with p < h, w mirrored pixels on each side, the mirror on the border "
         "pixels (1 2 3 becomes 2 1 2 3 2)",
         parameters=("X", "p"),
@@ -485,8 +484,7 @@ QUESTIONS = (
         mistakes=_mirror_mistakes(_reflected, _doubled, "not repeated"),
     ),
     FunctionQuestion(
-        "7.3.3",
-        "symmetric",
+        "7.3.3 symmetric",
         "X (h, w) with p ≤ h, w mirrored pixels on each side, the mirror outside of "
         "the border pixels (1 2 3 becomes 1 1 2 3 3)",
         parameters=("X", "p"),
@@ -496,30 +494,28 @@ QUESTIONS = (
         mistakes=_mirror_mistakes(_doubled, _reflected, "repeated"),
     ),
     FunctionQuestion(
-        "7.3.5",
-        "correlation",
+        "7.3.5 correlation",
         "the correlation of two means over k independent pixels each, the windows j "
         "pixels apart",
         parameters=("k", "j"),
         examples=[(1, 0), (1, 1), (4, 1), (4, 3), (4, 4), (3, 7)],
         inputs=st.tuples(st.integers(1, 6), st.integers(0, 8)),
         oracle=_correlation,
-        mistakes=(
-            Mistake(
-                "windows that share no pixel are independent.", lambda k, j: 1 - j / k
+        mistakes={
+            "windows j apart share k - j pixels, not k - j + 1.": lambda k, j: max(
+                0, (k - j + 1) / k
             ),
-            Mistake("windows that overlap share pixels.", lambda k, j: float(j == 0)),
-            Mistake("that is the number of shared pixels.", lambda k, j: max(k - j, 0)),
-            Mistake("that is what they do not share.", lambda k, j: min(j / k, 1)),
-            Mistake(
-                "that is the covariance, for pixels of variance 1.",
-                lambda k, j: max(k - j, 0) / k**2,
+            "windows that share no pixel are independent.": lambda k, j: 1 - j / k,
+            "windows that overlap share pixels.": lambda k, j: float(j == 0),
+            "that is the number of shared pixels.": lambda k, j: max(k - j, 0),
+            "that is what they do not share.": lambda k, j: min(j / k, 1),
+            "that is the covariance, for pixels of variance 1.": lambda k, j: (
+                max(k - j, 0) / k**2
             ),
-        ),
+        },
     ),
     FunctionQuestion(
         "7.3.6",
-        "",
         "the row x (n,) at stride 1/s: each pixel stamps the kernel K (k,), s pixels "
         "apart, (n - 1) s + k numbers",
         parameters=("x", "K", "s"),
@@ -536,20 +532,17 @@ QUESTIONS = (
         ],
         inputs=_upsampled(),
         oracle=_stamped,
-        mistakes=(
-            Mistake(
-                "the kernel is not flipped: layers cross-correlate.",
-                lambda x, K, s: _stamped(x, K.flip(0), s),
+        mistakes={
+            "each pixel stamps K as it stands: the layer has K reversed.": (
+                lambda x, K, s: _stamped(x, K.flip(0), s)
             ),
-            Mistake("the pixels are s apart.", lambda x, K, s: _stamped(x, K, 1)),
-            Mistake(
-                "between two pixels are s - 1 zeros, and none after the last one.",
-                lambda x, K, s: F.pad(_stamped(x, K, s), (0, s - 1)),
+            "the pixels are s apart.": lambda x, K, s: _stamped(x, K, 1),
+            "between two pixels are s - 1 zeros, and none after the last one.": (
+                lambda x, K, s: F.pad(_stamped(x, K, s), (0, s - 1))
             ),
-            Mistake(
-                "each pixel is repeated, and then the kernel is applied.",
-                lambda x, K, s: _stamped(x.repeat_interleave(s), K, 1),
+            "each pixel is repeated, and then the kernel is applied.": lambda x, K, s: (
+                _stamped(x.repeat_interleave(s), K, 1)
             ),
-        ),
+        },
     ),
 )

@@ -4,7 +4,7 @@ Belongs here: what is asked, what is right, which mistakes are known. Does not b
 here: our solutions (`solutions.channels`), which must stay unseen and untrusted.
 """
 
-from math import ceil
+from math import ceil, isfinite, log
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from solutions.check import forms
 from solutions.check.factoring import how_it_factors
 from solutions.check.inputs import (
     Arguments,
@@ -24,20 +25,16 @@ from solutions.check.inputs import (
     image,
     upto,
 )
-from solutions.check.parts import (
-    FunctionQuestion,
-    Mistake,
-    ValueQuestion,
-    Verdict,
-    as_matrix,
-    as_number,
-)
-from solutions.check.section_2 import NO_CONVOLUTION, NO_PRODUCT, PRODUCTS, corr
+from solutions.check.operations import BY_PRODUCT
+from solutions.check.parts import FunctionQuestion, Mistakes, ValueQuestion, Verdict
+from solutions.check.result import shown
+from solutions.check.section_2 import corr
 from solutions.check.section_3 import PADDING_ONCE, positions
 
 SIZES = ("c_i", "c_o", "h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w")
+POWERS = [(m, n) for m in (2, 3, 4, 5) for n in (1, 2, 3)] + [(2, 4), (2, 5)]
 MAX_SIDE = 5
-MAX_TAP = 10**6
+MAX_TAP = 10**9
 
 
 def _impulse(size: tuple[int, ...]) -> Tensor:
@@ -50,7 +47,7 @@ def _impulse(size: tuple[int, ...]) -> Tensor:
 def _two_layers(K1: Tensor, K2: Tensor) -> Tensor:
     """Find the kernel of both layers: what they make of one pixel, reversed."""
     k = [a + b - 1 for a, b in zip(K1.shape, K2.shape, strict=True)]
-    X = _impulse((2 * k[0] - 1, 2 * k[1] - 1)).float()
+    X = _impulse((2 * k[0] - 1, 2 * k[1] - 1))
     return corr(corr(X, K1), K2).flip(0, 1)
 
 
@@ -94,12 +91,13 @@ def _two_layer_example(c_i: int, c_m: int, c_o: int, a: int, b: int) -> Any:
 
 def _judge_kernel(value: Any) -> Verdict:
     """Accept a kernel that provably is no convolution of two smaller ones."""
-    kernel = as_matrix(value)
+    kernel = forms.kernel(value)
     h, w = kernel.shape
     if max(h, w) > MAX_SIDE:
         return Verdict(False, f"Choose a kernel of at most {MAX_SIDE}×{MAX_SIDE} taps.")
-    whole = kernel.round()
-    if not torch.equal(kernel, whole) or kernel.abs().max() > MAX_TAP:
+    if kernel.abs().max() > MAX_TAP:
+        return Verdict(False, f"Choose taps of at most {MAX_TAP}.")
+    if not torch.equal(kernel, kernel.round()):
         return Verdict(
             False,
             "Give the taps as whole numbers, so that the question can be decided "
@@ -109,7 +107,7 @@ def _judge_kernel(value: Any) -> Verdict:
         return Verdict(
             False, "Choose a kernel with at least three taps, and not only zeros."
         )
-    reason = how_it_factors([[int(tap) for tap in row] for row in whole.tolist()])
+    reason = how_it_factors([[int(tap) for tap in row] for row in kernel.tolist()])
     if reason is None:
         return Verdict(True, "No two real kernels of more than one tap give it.")
     return Verdict(False, f"This one can be written as two: {reason}.")
@@ -198,6 +196,37 @@ def _memory(*sizes: int) -> int:
     return X.numel() + W.numel() + _outputs(*sizes)
 
 
+def _useful(*a: int) -> int:
+    """Count the products that do not meet the padding."""
+    inside = [
+        int(
+            F.conv1d(
+                torch.ones(1, 1, a[2 + i]),
+                torch.ones(1, 1, a[4 + i]),
+                stride=a[8 + i],
+                padding=a[6 + i],
+            ).sum()
+        )
+        for i in (0, 1)
+    ]
+    return a[0] * a[1] * inside[0] * inside[1]
+
+
+def _total(*sizes: int) -> int:
+    """Count what autograd keeps, and the gradients of output, input and kernels."""
+    return _saved(*sizes) + _memory(*sizes)
+
+
+def _layers_to_mix(c: int, b: int) -> int:
+    """Send ones through blocks of ones and shuffles until they are everywhere."""
+    blocks = torch.block_diag(*[torch.ones(c // b, c // b)] * b)
+    seen, layers = blocks, 1
+    while not seen.all():
+        seen = blocks @ F.channel_shuffle(seen[None, :, :, None], b)[0, :, :, 0]
+        layers += 1
+    return layers
+
+
 def _once(p: int, n: int, k: int, s: int) -> int:
     """Count positions with the padding as the total of both sides."""
     return (n + p - k) // s + 1
@@ -228,60 +257,42 @@ def _dense(a: tuple[int, ...], o_h: int | float, o_w: int | float) -> int | floa
     return a[0] * a[1] * a[4] * a[5] * o_h * o_w
 
 
-COUNTING_MISTAKES = (
-    Mistake(
-        "these are FLOPs: a multiplication and an addition are two.",
-        lambda *a: 2 * multiplications(*a),
+COUNTING_MISTAKES: Mistakes = {
+    "count the products with the zeros of the padding too.": _useful,
+    "these are FLOPs: a multiplication and an addition are two.": lambda *a: (
+        2 * multiplications(*a)
     ),
-    Mistake(
-        PADDING_ONCE,
-        lambda *a: _dense(
-            a, _once(a[6], a[2], a[4], a[8]), _once(a[7], a[3], a[5], a[9])
-        ),
+    PADDING_ONCE: lambda *a: _dense(
+        a, _once(a[6], a[2], a[4], a[8]), _once(a[7], a[3], a[5], a[9])
     ),
-    Mistake(
-        "padding makes the input larger, not smaller.",
-        lambda *a: _dense(
-            a, _once(-a[6], a[2], a[4], a[8]), _once(-a[7], a[3], a[5], a[9])
-        ),
+    "padding makes the input larger, not smaller.": lambda *a: _dense(
+        a, _once(-a[6], a[2], a[4], a[8]), _once(-a[7], a[3], a[5], a[9])
     ),
-    Mistake(
-        "there is one output per position of the window, not per pixel.",
-        lambda *a: _dense(a, a[2], a[3]),
+    "there is one output per position of the window, not per pixel.": lambda *a: _dense(
+        a, a[2], a[3]
     ),
-    Mistake(
-        "positions are whole: round down.",
-        lambda *a: _dense(
-            a,
-            (a[2] + 2 * a[6] - a[4]) / a[8] + 1,
-            (a[3] + 2 * a[7] - a[5]) / a[9] + 1,
-        ),
+    "positions are whole: round down.": lambda *a: _dense(
+        a, (a[2] + 2 * a[6] - a[4]) / a[8] + 1, (a[3] + 2 * a[7] - a[5]) / a[9] + 1
     ),
-    Mistake(
-        "positions are whole: round down, and add the first one.",
-        lambda *a: _dense(
-            a,
-            ceil((a[2] + 2 * a[6] - a[4]) / a[8]),
-            ceil((a[3] + 2 * a[7] - a[5]) / a[9]),
-        ),
+    "positions are whole: round down, and add the first one.": lambda *a: _dense(
+        a, ceil((a[2] + 2 * a[6] - a[4]) / a[8]), ceil((a[3] + 2 * a[7] - a[5]) / a[9])
     ),
-    Mistake(
-        "every output channel looks at every input channel.",
-        lambda *a: multiplications(*a) // a[0],
+    "every output channel looks at every input channel.": lambda *a: (
+        multiplications(*a) // a[0]
     ),
-    Mistake("there are c_o output channels.", lambda *a: multiplications(*a) // a[1]),
-)
+    "there are c_o output channels.": lambda *a: multiplications(*a) // a[1],
+}
 
 
 def _judge_backward(value: Any) -> Verdict:
     """Compare with what PyTorch counts for both gradients."""
-    number = as_number(value)
+    number = forms.number(value)
     sizes = (3, 16, (32, 32), (3, 3), (1, 1), (1, 1))
     forward, both = (_flops(*sizes, backward=backward) for backward in (False, True))
     right = (both - forward) / forward
     if abs(number - right) < 1e-6:
         return Verdict(True)
-    text = f"Backward propagation does not take {number:g} times as much."
+    text = f"Backward propagation does not take {shown(number)} times as much."
     if number == 1:
         return Verdict(False, f"{text}\nHint: how many gradients does it compute?")
     if abs(number - right - 1) < 1e-6:
@@ -291,17 +302,19 @@ def _judge_backward(value: Any) -> Verdict:
 
 def _judge_ratio(value: Any) -> Verdict:
     """Compare with what PyTorch counts for a layer of twice the channels."""
-    number = as_number(value)
+    number = forms.number(value)
     one, two = (
         _flops(c, 2 * c, (9, 8), (3, 2), (1, 0), (2, 1), backward=False) for c in (3, 6)
     )
     if abs(number - two / one) < 1e-6:
         return Verdict(True)
-    text = f"The number of multiplications does not become {number:g} times as large."
+    text = (
+        f"The number of multiplications does not become {shown(number)} times as large."
+    )
     hints = {
         2.0: "both c_i and c_o are doubled.",
         two / one + 1: "it grows to so many times, not by so many times.",
-        two / one - 1: "the factor counts the first layer too.",
+        two / one - 1: "by so much it grows: the factor is one more.",
         8.0: "the output does not become larger.",
         16.0: "the output does not become larger.",
     }
@@ -347,14 +360,17 @@ def _pixels(c_i: int, c_o: int, o_h: int | float, o_w: int | float) -> int | flo
 
 
 def _judge_numbers(value: Any) -> Verdict:
-    """Check three floats whose sum depends on the order of the additions."""
-    if not isinstance(value, (tuple, list)) or len(value) != 3:
-        raise TypeError("should be three numbers (a, b, c)")
-    a, b, c = (float(as_number(number)) for number in value)
-    left, right = (a + b) + c, a + (b + c)
-    if left != right and left == left and right == right:
-        return Verdict(True, f"(a + b) + c is {left!r}, but a + (b + c) is {right!r}.")
-    return Verdict(False, f"Both orders give {left!r}.")
+    """Check three numbers whose float32 sum depends on the order of the additions."""
+    numbers = [float(forms.number(x)) for x in forms.sequence(value, 3)]
+    text = "Both orders give the same."
+    for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
+        a, b, c = torch.tensor(numbers, dtype=dtype)
+        left, right = float((a + b) + c), float(a + (b + c))
+        text = f"Both orders give {left:.9g}, in float32 and in float64."
+        if left != right and isfinite(left) and isfinite(right):
+            sums = f"(a + b) + c is {left:.17g}, but a + (b + c) is {right:.17g}"
+            return Verdict(True, f"In {name} {sums}.")
+    return Verdict(False, text)
 
 
 def _general(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
@@ -383,23 +399,24 @@ def _judge_split(arguments: tuple[Any, ...], value: Any) -> str | None:
     """Compose a layer of columns with one of rows, and compare with the kernel."""
     (K,) = arguments
     k_h, k_w = K.shape
-    is_pair = isinstance(value, (tuple, list)) and len(value) == 2
-    if not is_pair or not all(isinstance(W, Tensor) and not W.is_meta for W in value):
-        return "The result should be a pair of tensors (W1, W2)."
-    W1, W2 = value
+    try:
+        W1, W2 = (forms.tensor(W) for W in forms.sequence(value, 2))
+    except TypeError:
+        return "The result should be a pair of tensors (W1, W2) of real numbers."
     m = W1.shape[0] if W1.dim() else 0
     wanted = (m, 1, k_h, 1), (1, m, 1, k_w)
     if (tuple(W1.shape), tuple(W2.shape)) != wanted or m == 0:
         found = f"{tuple(W1.shape)} and {tuple(W2.shape)}"
         right = f"(m, 1, {k_h}, 1) and (1, m, 1, {k_w})"
         return f"The shapes are {found}, but should be {right}."
-    X = torch.zeros(1, 1, 2 * k_h - 1, 2 * k_w - 1)
-    X[0, 0, k_h - 1, k_w - 1] = 1
-    both = F.conv2d(F.conv2d(X, W1.float()), W2.float())[0, 0].flip(0, 1)
-    if torch.allclose(both, K, rtol=1e-3, atol=1e-3):
+    X = _impulse((1, 1, 2 * k_h - 1, 2 * k_w - 1))
+    both = F.conv2d(F.conv2d(X, W1), W2)[0, 0].flip(0, 1)
+    if torch.allclose(both, K.double(), rtol=0, atol=1e-4 * float(K.abs().max())):
         return None
     text = "Together the two layers do not have this kernel."
-    return f"{text}\nHint: one layer in between is not enough." if m == 1 else text
+    if m == 1 and int(torch.linalg.matrix_rank(K)) > 1:
+        return f"{text}\nHint: one channel in between is not enough."
+    return text
 
 
 @st.composite
@@ -431,7 +448,6 @@ def _saving(c: int, b: int) -> float:
 QUESTIONS = (
     FunctionQuestion(
         "6.4.1",
-        "",
         "part a: the kernel of the one layer that equals K1, then K2, without padding",
         parameters=("K1", "K2"),
         examples=[
@@ -443,36 +459,24 @@ QUESTIONS = (
         ],
         inputs=_two_kernels(),
         oracle=_two_layers,
-        mistakes=(
-            Mistake(
-                "one kernel is flipped: the kernels combine by true convolution.",
+        mistakes={
+            "one kernel is flipped: the kernels combine by true convolution.": (
                 lambda K1, K2: _two_layers(K1, K2.flip(0, 1)),
-            ),
-            Mistake(
-                "one kernel is flipped: the kernels combine by true convolution.",
                 lambda K1, K2: _two_layers(K1.flip(0, 1), K2),
             ),
-            Mistake("the result is flipped.", lambda *K: _two_layers(*K).flip(0, 1)),
-            Mistake(
-                "every overlap of the kernels counts, and one of them is flipped.",
-                lambda K1, K2: corr(K1, K2),
+            "the result is flipped.": lambda *K: _two_layers(*K).flip(0, 1),
+            "every overlap of the kernels counts, and one of them is flipped.": (
+                lambda K1, K2: corr(K1, K2)
             ),
-            Mistake(
-                "these layers stand side by side, not one behind the other.",
-                lambda K1, K2: K1 + K2,
+            "these layers stand side by side, not one behind the other.": (
+                lambda K1, K2: K1 + K2
             ),
-            Mistake(
-                "overlapping copies of K1 are added up.",
-                lambda K1, K2: torch.kron(K2, K1),
-            ),
-            Mistake(
-                "overlapping copies are added up.", lambda K1, K2: torch.kron(K1, K2)
-            ),
-        ),
+            "overlapping copies of K1 are added up.": lambda K1, K2: torch.kron(K2, K1),
+            "overlapping copies are added up.": lambda K1, K2: torch.kron(K1, K2),
+        },
     ),
     FunctionQuestion(
-        "6.4.1",
-        "layers",
+        "6.4.1 layers",
         "part a with channels: (W, b) of the one layer that equals W1, b1, then W2, b2",
         parameters=("W1", "b1", "W2", "b2"),
         examples=[
@@ -483,35 +487,30 @@ QUESTIONS = (
         ],
         inputs=_two_layer_inputs(),
         oracle=_layer,
-        mistakes=(
-            Mistake(
-                "the bias of the first layer passes through the second one.",
-                lambda W1, b1, W2, b2: (_layer(W1, b1, W2, b2)[0], b2),
+        mistakes={
+            "the bias of the first layer passes through the second one.": (
+                lambda W1, b1, W2, b2: (_layer(W1, b1, W2, b2)[0], b2)
             ),
-            Mistake(
-                "the second layer multiplies b1 by its taps.",
-                lambda W1, b1, W2, b2: (_layer(W1, b1, W2, b2)[0], b1 + b2),
+            "the second layer multiplies b1 by its taps.": lambda W1, b1, W2, b2: (
+                _layer(W1, b1, W2, b2)[0],
+                b1 + b2,
             ),
-            Mistake(
-                "the bias of the second layer is missing.",
-                lambda W1, b1, W2, b2: _layer(W1, b1, W2, 0 * b2),
+            "the bias of the second layer is missing.": lambda W1, b1, W2, b2: _layer(
+                W1, b1, W2, 0 * b2
             ),
-            Mistake(
-                "one kernel is flipped: the kernels combine by true convolution.",
-                lambda W1, b1, W2, b2: _layer(W1, b1, W2.flip(2, 3), b2),
+            "one kernel is flipped: the kernels combine by true convolution.": (
+                lambda W1, b1, W2, b2: _layer(W1, b1, W2.flip(2, 3), b2)
             ),
-            Mistake(
-                "the channels are exchanged: W is (c_o, c_i, k_h, k_w).",
+            "the channels are exchanged: W is (c_o, c_i, k_h, k_w).": (
                 lambda W1, b1, W2, b2: (
                     _layer(W1, b1, W2, b2)[0].transpose(0, 1),
                     _layer(W1, b1, W2, b2)[1],
-                ),
+                )
             ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.4.1",
-        "size",
+        "6.4.1 size",
         "part b: the size of that kernel on one axis, for sizes k1 and k2",
         parameters=("k1", "k2"),
         examples=[(1, 1), (3, 2), (3, 3), (5, 1), (2, 7)],
@@ -519,28 +518,24 @@ QUESTIONS = (
         oracle=lambda k1, k2: _two_layers(torch.ones(1, k1), torch.ones(1, k2)).shape[
             1
         ],
-        mistakes=(
-            Mistake(
-                "the windows overlap: the sizes are not added.", lambda a, b: a + b
+        mistakes={
+            "the middle pixel counts once: try k1 = k2 = 1.": lambda a, b: a + b + 1,
+            "the windows overlap: the sizes are not added.": lambda a, b: a + b,
+            "neighbouring windows overlap: the sizes are not multiplied.": (
+                lambda a, b: a * b
             ),
-            Mistake(
-                "neighbouring windows overlap: the sizes are not multiplied.",
-                lambda a, b: a * b,
-            ),
-            Mistake("that is for layers side by side.", max),
-            Mistake("two layers see more than one.", lambda a, b: abs(a - b) + 1),
-        ),
+            "that is for layers side by side.": max,
+            "two layers see more than one.": lambda a, b: abs(a - b) + 1,
+        },
     ),
     ValueQuestion(
-        "6.4.1",
-        "kernel",
+        "6.4.1 kernel",
         "part c: a kernel of whole numbers that is no convolution of two smaller ones",
         answer="[...]",
         judge=_judge_kernel,
     ),
     FunctionQuestion(
-        "6.4.2",
-        "multiplications",
+        "6.4.2 multiplications",
         "part a: the multiplications of one sample; padding per side, zeros included",
         parameters=SIZES,
         examples=LAYERS,
@@ -549,95 +544,96 @@ QUESTIONS = (
         mistakes=COUNTING_MISTAKES,
     ),
     FunctionQuestion(
-        "6.4.2",
-        "additions",
+        "6.4.2 additions",
         "part a: the additions of one sample, without bias",
         parameters=SIZES,
         examples=LAYERS,
         inputs=_layer_sizes(),
         oracle=_additions,
-        mistakes=(
-            Mistake(
-                "a sum of m products takes one addition less than m.", multiplications
+        mistakes={
+            "a sum of m products takes m - 1 additions, not one.": _outputs,
+            "a sum of m products takes one addition less than m.": multiplications,
+            "there is no bias here.": lambda *a: _additions(*a) + 2 * _outputs(*a),
+            "the products of all channels are added too.": lambda *a: (
+                _outputs(*a) * a[0] * (a[4] * a[5] - 1)
             ),
-            Mistake(
-                "there is no bias here.", lambda *a: _additions(*a) + 2 * _outputs(*a)
+            "only one sum for each output, not one for the whole image.": lambda *a: (
+                multiplications(*a) - 1
             ),
-            Mistake(
-                "the products of all channels are added too.",
-                lambda *a: _outputs(*a) * a[0] * (a[4] * a[5] - 1),
-            ),
-            Mistake(
-                "only one sum for each output, not one for the whole image.",
-                lambda *a: multiplications(*a) - 1,
-            ),
-        ),
+        },
     ),
     FunctionQuestion(
-        "6.4.2",
-        "memory",
+        "6.4.2 memory",
         "part b: how many numbers input, kernels and output of one sample have",
         parameters=SIZES,
         examples=LAYERS,
         inputs=_layer_sizes(),
         oracle=_memory,
-        mistakes=(
-            Mistake("the output is missing.", lambda *a: _memory(*a) - _outputs(*a)),
-            Mistake(
-                "the input is missing.", lambda *a: _memory(*a) - a[0] * a[2] * a[3]
+        mistakes={
+            "the output is missing.": lambda *a: _memory(*a) - _outputs(*a),
+            "the input is missing.": lambda *a: _memory(*a) - a[0] * a[2] * a[3],
+            "the kernels are missing.": lambda *a: (
+                _memory(*a) - a[0] * a[1] * a[4] * a[5]
             ),
-            Mistake(
-                "the kernels are missing.",
-                lambda *a: _memory(*a) - a[0] * a[1] * a[4] * a[5],
-            ),
-            Mistake(
-                "there are c_i times c_o kernels: multiply the numbers of channels.",
+            "there are c_i times c_o kernels: multiply the numbers of channels.": (
                 lambda *a: (
                     a[0] * a[2] * a[3] + (a[0] + a[1]) * a[4] * a[5] + _outputs(*a)
-                ),
+                )
             ),
-            Mistake("these are bytes of float32.", lambda *a: 4 * _memory(*a)),
-        ),
+            "these are bytes of float32.": lambda *a: 4 * _memory(*a),
+        },
     ),
     FunctionQuestion(
-        "6.4.2",
-        "saved",
+        "6.4.2 saved",
         "part c: how many numbers autograd keeps of one sample for the backward pass",
         parameters=SIZES,
         examples=LAYERS,
         inputs=_layer_sizes(),
         oracle=_saved,
-        mistakes=(
-            Mistake("no gradient of this layer needs its output.", _memory),
-            Mistake(
-                "the gradient of the input needs the kernels.",
-                lambda *a: a[0] * a[2] * a[3],
+        mistakes={
+            "no gradient of this layer needs its output.": _memory,
+            "the gradient of the input needs the kernels.": lambda *a: (
+                a[0] * a[2] * a[3]
             ),
-            Mistake(
-                "the gradient of the kernels needs the input.",
-                lambda *a: a[0] * a[1] * a[4] * a[5],
+            "the gradient of the kernels needs the input.": lambda *a: (
+                a[0] * a[1] * a[4] * a[5]
             ),
-            Mistake("these are bytes of float32.", lambda *a: 4 * _saved(*a)),
-        ),
+            "these are bytes of float32.": lambda *a: 4 * _saved(*a),
+        },
+    ),
+    FunctionQuestion(
+        "6.4.2 total",
+        "part c: how many numbers the backward pass of one sample holds, without bias: "
+        "what autograd kept, and the gradients of output, input and kernels",
+        parameters=SIZES,
+        examples=LAYERS,
+        inputs=_layer_sizes(),
+        oracle=_total,
+        mistakes={
+            "what autograd kept is still there.": _memory,
+            "the gradients need memory too.": _saved,
+            "the output itself is not kept, only its gradient is there.": lambda *a: (
+                2 * _memory(*a)
+            ),
+            "the gradient of the output is missing.": lambda *a: 2 * _saved(*a),
+            "these are bytes of float32.": lambda *a: 4 * _total(*a),
+        },
     ),
     ValueQuestion(
-        "6.4.2",
-        "backward",
+        "6.4.2 backward",
         "part d: how many times the multiplications of forward propagation backward "
         "propagation takes, when input and kernels need their gradients",
         answer="...",
         judge=_judge_backward,
     ),
     ValueQuestion(
-        "6.4.3",
-        "ratio",
+        "6.4.3 ratio",
         "part a: the factor by which the multiplications grow",
         answer="...",
         judge=_judge_ratio,
     ),
     FunctionQuestion(
-        "6.4.3",
-        "padding",
+        "6.4.3 padding",
         "part b: the factor by which the multiplications grow, padding per side",
         parameters=PLANE,
         examples=[
@@ -649,25 +645,22 @@ QUESTIONS = (
         ],
         inputs=_layer_sizes().map(lambda sizes: sizes[2:]),
         oracle=_growth,
-        mistakes=(
-            Mistake("no factor fits all sizes.", lambda *a: 2),
-            Mistake("no factor fits all sizes.", lambda *a: 4),
-            Mistake("the output grows with the padding.", lambda *a: 1),
-            Mistake(PADDING_ONCE, _growth_once),
-            Mistake(
-                "the kernels do not see all of the padded image at each pixel.",
+        mistakes={
+            "no factor fits all sizes.": (lambda *a: 2, lambda *a: 4),
+            "the output grows with the padding.": lambda *a: 1,
+            PADDING_ONCE: _growth_once,
+            "the kernels do not see all of the padded image at each pixel.": (
                 lambda *a: (
                     (a[0] + 4 * a[4])
                     * (a[1] + 4 * a[5])
                     / ((a[0] + 2 * a[4]) * (a[1] + 2 * a[5]))
-                ),
+                )
             ),
-            Mistake("this is the inverse.", lambda *a: 1 / _growth(*a)),
-        ),
+            "this is the inverse.": lambda *a: 1 / _growth(*a),
+        },
     ),
     FunctionQuestion(
         "6.4.4",
-        "",
         "the multiplications of a 1×1 layer, one sample, padding per side",
         parameters=("c_i", "c_o", "h", "w", "p_h", "p_w", "s_h", "s_w"),
         examples=[
@@ -679,58 +672,47 @@ QUESTIONS = (
         ],
         inputs=_pointwise_sizes(),
         oracle=_pointwise,
-        mistakes=(
-            Mistake(
-                "these are FLOPs: a multiplication and an addition are two.",
-                lambda *a: 2 * _pointwise(*a),
+        mistakes={
+            "these are FLOPs: a multiplication and an addition are two.": lambda *a: (
+                2 * _pointwise(*a)
             ),
-            Mistake(
-                PADDING_ONCE,
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                    c_i, c_o, _once(ph, h, 1, sh), _once(pw, w, 1, sw)
-                ),
+            PADDING_ONCE: lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
+                c_i, c_o, _once(ph, h, 1, sh), _once(pw, w, 1, sw)
             ),
-            Mistake(
-                "padding makes the input larger, not smaller; and round down.",
+            "padding makes the input larger, not smaller; and round down.": (
                 lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
                     c_i, c_o, (h - ph) / sh, (w - pw) / sw
-                ),
+                )
             ),
-            Mistake(
-                "padding makes the input larger, not smaller.",
+            "padding makes the input larger, not smaller.": (
                 lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
                     c_i, c_o, (h - ph) // sh, (w - pw) // sw
-                ),
+                )
             ),
-            Mistake(
-                "padding and stride are missing.",
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(c_i, c_o, h, w),
+            "padding and stride are missing.": lambda c_i, c_o, h, w, ph, pw, sh, sw: (
+                _pixels(c_i, c_o, h, w)
             ),
-            Mistake(
-                "positions are whole: round down, and add the first one.",
+            "positions are whole: round down, and add the first one.": (
                 lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
                     c_i, c_o, (h + 2 * ph) / sh, (w + 2 * pw) / sw
-                ),
+                )
             ),
-            Mistake(
-                "the first position always exists: mind the rounding.",
+            "the first position always exists: mind the rounding.": (
                 lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
                     c_i, c_o, (h + 2 * ph) // sh, (w + 2 * pw) // sw
-                ),
+                )
             ),
-        ),
+        },
     ),
     ValueQuestion(
-        "6.4.5",
-        "numbers",
-        "floats (a, b, c) that show why Y1 and Y2 can differ: the order of additions "
-        "matters",
+        "6.4.5 numbers",
+        "numbers (a, b, c) that show why Y1 and Y2 can differ: their float32 (or "
+        "float64) sums depend on the order of the additions",
         answer="(..., ..., ...)",
         judge=_judge_numbers,
     ),
     FunctionQuestion(
         "6.4.6",
-        "",
         "F.conv2d of X (n, c_i, h, w) and W (c_o, c_i, k_h, k_w), by a matrix product; "
         "stride and padding are pairs",
         parameters=("X", "W", "stride", "padding"),
@@ -744,55 +726,35 @@ QUESTIONS = (
         ],
         inputs=convolutions(),
         oracle=_general,
-        mistakes=(
-            Mistake(
-                "the kernel is flipped: cross-correlation takes it as it stands.",
-                lambda X, W, s, p: _general(X, W.flip(2, 3), s, p),
+        mistakes={
+            "the kernel is flipped: cross-correlation takes it as it stands.": (
+                lambda X, W, s, p: _general(X, W.flip(2, 3), s, p)
             ),
-            Mistake(
-                "transpose instead of reshape: windows and kernel are read row by row.",
-                lambda X, W, s, p: _general(X, W.mT.reshape(W.shape), s, p),
+            "transpose instead of reshape: windows and kernel are read row by row.": (
+                lambda X, W, s, p: _general(X, W.mT.reshape(W.shape), s, p)
             ),
-            Mistake(
-                "transpose instead of reshape: the images of a batch are mixed up.",
-                _channels_last,
+            "transpose instead of reshape: a batch is mixed up.": _channels_last,
+            "each input channel has its own kernel: add up afterwards.": _summed,
+            PADDING_ONCE: _padded_once,
+            "the padding is missing.": lambda X, W, s, p: _general(X, W, s, 0),
+            "the stride is missing.": lambda X, W, s, p: _general(X, W, 1, p),
+            "the padding and the stride are missing.": lambda X, W, s, p: _general(
+                X, W, 1, 0
             ),
-            Mistake(
-                "each input channel has its own kernel: do not add them up before.",
-                _summed,
+            "padding and stride are (vertical, horizontal).": lambda X, W, s, p: (
+                _general(X, W, s[::-1], p[::-1])
             ),
-            Mistake(PADDING_ONCE, _padded_once),
-            Mistake(
-                "the padding is missing.",
-                lambda X, W, s, p: _general(X, W, s, 0),
-            ),
-            Mistake(
-                "the stride is missing.",
-                lambda X, W, s, p: _general(X, W, 1, p),
-            ),
-            Mistake(
-                "the padding and the stride are missing.",
-                lambda X, W, s, p: _general(X, W, 1, 0),
-            ),
-            Mistake(
-                "padding and stride are (vertical, horizontal).",
-                lambda X, W, s, p: _general(X, W, s[::-1], p[::-1]),
-            ),
-        ),
-        forbidden=NO_CONVOLUTION,
-        required=PRODUCTS,
-        why_required=NO_PRODUCT,
+        },
+        rule=BY_PRODUCT,
     ),
     ValueQuestion(
-        "7.4.1",
-        "kernel",
+        "7.4.1 kernel",
         "part c: a kernel of whole numbers that is no convolution of two smaller ones",
         answer="[...]",
         judge=_judge_kernel,
     ),
     FunctionQuestion(
-        "7.4.1",
-        "split",
+        "7.4.1 split",
         "part c with channels: (W1, W2) of a layer of columns (m, 1, k_h, 1) and one "
         "of rows (1, m, 1, k_w) that together have the kernel K (k_h, k_w)",
         parameters=("K",),
@@ -804,30 +766,27 @@ QUESTIONS = (
         judge=_judge_split,
     ),
     FunctionQuestion(
-        "7.4.6",
-        "reads",
+        "7.4.6 reads",
         "how often, on average, a pixel far from the border is read, if each strip "
         "reads just what its `delta` rows of outputs need of a k×k kernel",
         parameters=("k", "delta"),
         examples=[(1, 1), (3, 1), (3, 2), (5, 4), (2, 7)],
         inputs=st.tuples(st.integers(1, 7), st.integers(1, 9)),
         oracle=_reads,
-        mistakes=(
-            Mistake("a wider strip shares what it has read.", lambda k, delta: k),
-            Mistake(
-                "delta outputs need k + delta - 1 rows.",
-                lambda k, delta: (k + delta) / delta,
+        mistakes={
+            "a wider strip shares what it has read.": lambda k, delta: k,
+            "delta outputs need k + delta - 1 rows.": lambda k, delta: (
+                (k + delta) / delta
             ),
-            Mistake("neighbouring strips overlap.", lambda k, delta: 1),
-            Mistake("neighbouring strips overlap.", lambda k, delta: k / delta),
-            Mistake(
-                "that is how many rows a strip has.", lambda k, delta: k + delta - 1
+            "neighbouring strips overlap.": (
+                lambda k, delta: 1,
+                lambda k, delta: k / delta,
             ),
-        ),
+            "that is how many rows a strip has.": lambda k, delta: k + delta - 1,
+        },
     ),
     FunctionQuestion(
-        "7.4.7",
-        "factor",
+        "7.4.7 factor",
         "part a: the factor by which the multiplications fall for c channels and b "
         "blocks; b divides c",
         parameters=("c", "b"),
@@ -836,11 +795,31 @@ QUESTIONS = (
             lambda sizes: (sizes[0] * sizes[1], sizes[1])
         ),
         oracle=_saving,
-        mistakes=(
-            Mistake("there are b blocks, not one.", lambda c, b: b * b),
-            Mistake("that is the size of a block.", lambda c, b: c / b),
-            Mistake("that is the inverse.", lambda c, b: 1 / b),
-            Mistake("the zeros need not be multiplied.", lambda c, b: 1),
-        ),
+        mistakes={
+            "there are b blocks, not one.": lambda c, b: b * b,
+            "that is the size of a block.": lambda c, b: c / b,
+            "that is the inverse.": lambda c, b: 1 / b,
+            "the zeros need not be multiplied.": lambda c, b: 1,
+        },
+    ),
+    FunctionQuestion(
+        "7.4.7 layers",
+        "part b: how many layers of b blocks, PyTorch's channel_shuffle(b) between "
+        "them, until each output depends on all channels; c is a power of c / b, b < c",
+        parameters=("c", "b"),
+        examples=[(4, 2), (4, 1), (8, 4), (16, 4), (64, 32), (27, 9)],
+        inputs=st.sampled_from([(m**n, m ** (n - 1)) for m, n in POWERS]),
+        oracle=_layers_to_mix,
+        mistakes={
+            "two layers mix only the blocks whose channels meet.": lambda c, b: 2,
+            "each layer multiplies the channels seen by c / b.": (
+                lambda c, b: b,
+                lambda c, b: log(c) / log(b) if b > 1 else 1,
+                lambda c, b: c // b,
+            ),
+            "with c / b channels in a block, one layer reaches c / b.": lambda c, b: (
+                1 + round(log(c) / log(c / b))
+            ),
+        },
     ),
 )

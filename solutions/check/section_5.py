@@ -12,47 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solutions.check import forms
+from solutions.check.forms import Call
 from solutions.check.inputs import Arguments, Draw, distinct, image, upto
-from solutions.check.parts import FunctionQuestion, Mistake, ValueQuestion, Verdict
-from solutions.check.sandbox import Call
+from solutions.check.operations import BY_CONVOLUTION, RELU_ONLY, relu_channels, watch
+from solutions.check.parts import FunctionQuestion, Mistakes, ValueQuestion, Verdict
 from solutions.check.section_3 import NO_ONE, PADDING_ONCE, ROUNDED_UP, positions
 
-NO_AVERAGE = dict.fromkeys(
-    ["avg_pool2d", "adaptive_avg_pool2d", "mean", "nanmean", "interpolate"],
-    "the exercise asks for a convolution instead",
-)
-NO_MAXIMUM = dict.fromkeys(
-    [
-        "max_pool2d",
-        "max_pool2d_with_indices",
-        "max_pool3d",
-        "adaptive_max_pool2d",
-        "max",
-        "amax",
-        "aminmax",
-        "maximum",
-        "fmax",
-        "cummax",
-        "argmax",
-        "min",
-        "amin",
-        "minimum",
-        "fmin",
-        "sort",
-        "msort",
-        "topk",
-        "kthvalue",
-        "median",
-        "quantile",
-        "where",
-        "item",
-        "tolist",
-        "numpy",
-        "__bool__",
-        "__float__",
-    ],
-    "the exercise allows convolutions and ReLU only",
-)
 WINDOW = ("X", "kernel_size", "stride", "padding")
 
 
@@ -122,12 +88,7 @@ UNPADDED = [(distinct(*shape), k, s) for shape, k, s, p in SHAPES if p == (0, 0)
 
 def _judge_affine(value: Any) -> Verdict:
     """Check two windows that no affine function with max pooling's values allows."""
-    try:
-        A, B = (torch.as_tensor(x, dtype=torch.float64) for x in value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError("should be a pair of windows (A, B) of numbers") from None
-    if A.shape != B.shape or A.numel() < 2:
-        return Verdict(False, "The windows must have one shape, of two pixels or more.")
+    A, B = forms.windows(value)
 
     def pool(window: Tensor) -> float:
         return float(F.max_pool1d(window.flatten()[None, None], window.numel()))
@@ -186,45 +147,35 @@ POOLS = [
 FULL = "a window of n pixels takes n - 1 comparisons."
 
 
-COUNTING_MISTAKES = (
-    Mistake(FULL, lambda *a: _windows(*a) * a[3] * a[4]),
-    Mistake(PADDING_ONCE, lambda *a: _count(*a, q=1)),
-    Mistake("the padding is missing.", lambda *a: _count(*a, q=0)),
-    Mistake(ROUNDED_UP, lambda *a: _count(*a, up=True)),
-    Mistake(NO_ONE, lambda *a: _count(*a, one=0)),
-    Mistake("every channel is pooled.", lambda *a: _combinations(1, *a[1:])),
-    Mistake(
+COUNTING_MISTAKES: Mistakes = {
+    FULL: lambda *a: _windows(*a) * a[3] * a[4],
+    PADDING_ONCE: lambda *a: _count(*a, q=1),
+    "the padding is missing.": lambda *a: _count(*a, q=0),
+    ROUNDED_UP: lambda *a: _count(*a, up=True),
+    NO_ONE: lambda *a: _count(*a, one=0),
+    "every channel is pooled.": lambda *a: _combinations(1, *a[1:]),
+    (
         "positions are whole: round down; and a window of n pixels takes n - 1 "
-        "comparisons.",
+        "comparisons."
+    ): (
         lambda c, h, w, ph, pw, sh, sw, qh, qw: (
             c * ((h - ph) / sh + 1) * ((w - pw) / sw + 1) * ph * pw
         ),
-    ),
-    Mistake(
-        "positions are whole: round down; and a window of n pixels takes n - 1 "
-        "comparisons.",
         lambda c, h, w, ph, pw, sh, sw, qh, qw: c * h * w * ph * pw / (sh * sw),
     ),
-    Mistake(
-        "there are fewer windows than pixels.",
-        lambda *a: a[0] * a[1] * a[2] * (a[3] * a[4] - 1),
+    "there are fewer windows than pixels.": lambda *a: (
+        a[0] * a[1] * a[2] * (a[3] * a[4] - 1)
     ),
-    Mistake("these are the comparisons of one window.", lambda *a: a[3] * a[4] - 1),
-    Mistake(
-        "a square window is two-dimensional: the rows are compared too.",
-        lambda *a: _windows(*a) * (a[3] - 1) * (a[4] - 1),
+    "these are the comparisons of one window.": lambda *a: a[3] * a[4] - 1,
+    "a square window is two-dimensional: the rows are compared too.": lambda *a: (
+        _windows(*a) * (a[3] - 1) * (a[4] - 1)
     ),
-)
+}
 
 
 def _judge_windows(value: Any) -> Verdict:
     """Check two windows that the average cannot tell apart, but the maximum can."""
-    try:
-        A, B = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError("should be a pair of windows (A, B) of numbers") from None
-    if len(A) != len(B) or len(A) == 0:
-        return Verdict(False, "The windows must have equally many pixels.")
+    A, B = forms.windows(value)
     means = [float(F.avg_pool1d(x[None, None], len(x))) for x in (A, B)]
     peaks = [float(F.max_pool1d(x[None, None], len(x))) for x in (A, B)]
     if abs(means[0] - means[1]) > 1e-9:
@@ -267,19 +218,15 @@ SLACK = 0.02
 def _judge_between(arguments: tuple[Any, ...], value: Any) -> str | None:
     """Check that the result lies between average and maximum, and reaches both."""
     x, beta = arguments
-    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_meta:
-        value = value.item()
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return "The result should be a number."
+    try:
+        value = float(forms.number(value))
+    except TypeError as error:
+        hint = "\nHint: does an exponential overflow?" if "finite" in str(error) else ""
+        return f"The result {error}.{hint}"
     mean, peak = float(x.mean()), float(x.max())
     text = (
         f"The average is {mean:g}, the maximum {peak:g}, but the result is {value:g}."
     )
-    if value != value:
-        return (
-            f"{text}\nHint: exp overflows: subtract the maximum first, which "
-            "changes no softmax."
-        )
     if not mean - SLACK <= value <= peak + SLACK:
         return text
     if beta == SMALL_BETA and abs(value - mean) > SLACK:
@@ -318,12 +265,7 @@ def _tempered_examples(*betas: float) -> list[tuple[Tensor, float]]:
 
 def _judge_halfway(value: Any) -> Verdict:
     """Check two windows halfway between which an affine function has another value."""
-    try:
-        A, B = (torch.as_tensor(x, dtype=torch.float64).flatten() for x in value)
-    except (TypeError, ValueError, RuntimeError):
-        raise TypeError("should be a pair of windows (A, B) of numbers") from None
-    if len(A) != len(B) or len(A) < 2:
-        return Verdict(False, "The windows must have one shape, of two pixels or more.")
+    A, B = forms.windows(value)
     values = [float(F.max_pool1d(x[None, None], len(x))) for x in (A, B, (A + B) / 2)]
     text = (
         f"The maxima are {values[0]:g} and {values[1]:g}, and {values[2]:g} halfway "
@@ -346,147 +288,121 @@ def _two_rows(draw: Draw) -> tuple[Tensor, Tensor]:
     return image(draw, n), image(draw, n)
 
 
-NO_COMPARISON = dict.fromkeys(NO_MAXIMUM, "the exercise allows ReLU only") | {
-    "abs": "the exercise allows ReLU only"
-}
-
-
-def _facts_of_max_net(function: Call, k: int) -> tuple[object, ...]:
-    """Build the reader's net for a k×k window and try it; this runs in the sandbox."""
-    net = function(k)
-    if not isinstance(net, nn.Module):
-        return ("type", type(net).__name__)
-    kinds = (nn.Conv2d, nn.ReLU, nn.Sequential)
-    parts = [type(m).__name__ for m in net.modules() if not isinstance(m, kinds)]
-    if parts:
-        return ("layer", parts[0])
-    X = torch.randint(-9, 10, (9, 1, 2 * k, 3 * k)).float()
+def _pooled_by_net(function: Call, k: int) -> object:
+    """Let the reader's net pool some images; this runs in the sandbox."""
+    made = function(k)
+    net, *claimed = made if isinstance(made, (tuple, list)) else (made,)
+    if not callable(net) or isinstance(net, type):
+        return ("no net", type(net).__name__)
+    weights = [*net.parameters()] if isinstance(net, nn.Module) else []
+    dtype = weights[0].dtype if weights else torch.float32
+    X = torch.randint(-9, 10, (9, 1, 2 * k, 3 * k)).to(dtype)
     X[0] = -1  # and one image that is negative throughout
     right = F.max_pool2d(X, k)
-    Y = net(X)
-    if Y.shape != right.shape:
-        return ("shape", tuple(Y.shape), tuple(right.shape))
-    return ("values", bool(torch.allclose(Y, right, rtol=1e-4, atol=1e-4)))
+    return "net", right, net(watch(X)), relu_channels(), *claimed
 
 
-def _judge_max_net(_: Any, facts: Any) -> str | None:
-    """Expect a net of convolutions and ReLU that pools."""
-    what, fact = facts[0], facts[1]
-    if what == "type":
-        return f"The function returns an object of type {fact}, not a net."
-    if what == "layer":
-        return f"The net has a layer {fact}: only nn.Conv2d and nn.ReLU are allowed."
-    if what == "shape":
-        return f"The output has the shape {fact}, but should have {facts[2]}."
-    return None if fact else "For some images the output is not the maximum."
+def _judge_max_net(_: Arguments, found: Any) -> str | None:
+    """Expect a net that pools."""
+    if found[0] != "net":
+        return f"The function returns an object of type {found[1]}, not a net."
+    fault = forms.difference(found[1], found[2])
+    return "For some images the output is not the maximum." if fault == "" else fault
+
+
+def _judge_channels(arguments: Arguments, found: Any) -> str | None:
+    """Expect such a net, and the numbers of channels that its ReLU layers have."""
+    if fault := _judge_max_net(arguments, found):
+        return fault
+    if len(found) < 5:
+        return "The result should be a pair: the net, and its numbers of channels."
+    claimed = [forms.whole(x) for x in forms.sequence(found[4])]
+    if claimed == found[3]:
+        return None
+    return f"The ReLU layers of this net have {found[3]} channels, not {claimed}."
 
 
 QUESTIONS = (
     FunctionQuestion(
         "6.5.1",
-        "",
         "average pooling of X (n, c, h, w), zeros of the padding included, by a "
         "convolution; sizes are pairs",
         parameters=WINDOW,
         examples=POOLED,
         inputs=_pooled(),
         oracle=_average,
-        mistakes=(
-            Mistake(
-                "each channel is pooled by itself: use groups, or zeros between them.",
+        mistakes={
+            "each channel is pooled by itself: use groups, or zeros.": (
                 _mixed,
-            ),
-            Mistake(
-                "each channel is pooled by itself: use groups, or zeros between them.",
                 lambda X, k, s, p: _average(X, k, s, p).sum(1, keepdim=True),
-            ),
-            Mistake(
-                "each channel is pooled by itself: use groups, or zeros between them.",
                 lambda X, k, s, p: _average(X, k, s, p).mean(1, keepdim=True),
+                lambda X, k, s, p: _average(
+                    X.mean(1, keepdim=True).expand_as(X), k, s, p
+                ),
             ),
-            Mistake(
-                "this is the sum of the window, not its average.",
-                lambda X, k, s, p: _average(X, k, s, p) * k[0] * k[1],
+            "this is the sum of the window, not its average.": lambda X, k, s, p: (
+                _average(X, k, s, p) * k[0] * k[1]
             ),
-            Mistake(
-                "your average leaves out the padding, which a convolution cannot.",
-                _average_inside,
+            "it leaves out the padding, which a convolution cannot.": _average_inside,
+            "the padding is missing.": lambda X, k, s, p: _average(X, k, s, (0, 0)),
+            "the stride is not always the size of the window.": lambda X, k, s, p: (
+                _average(X, k, k, p)
             ),
-            Mistake(
-                "the padding is missing.",
-                lambda X, k, s, p: _average(X, k, s, (0, 0)),
+            "the stride is missing.": lambda X, k, s, p: _average(X, k, 1, p),
+            PADDING_ONCE: lambda X, k, s, p: _average(
+                F.pad(X, (0, p[1], 0, p[0])), k, s, 0
             ),
-            Mistake(
-                "the stride is not always the size of the window.",
-                lambda X, k, s, p: _average(X, k, k, p),
-            ),
-            Mistake("the stride is missing.", lambda X, k, s, p: _average(X, k, 1, p)),
-            Mistake(
-                PADDING_ONCE,
-                lambda X, k, s, p: _average(F.pad(X, (0, p[1], 0, p[0])), k, s, 0),
-            ),
-        ),
-        forbidden=NO_AVERAGE,
+        },
+        rule=BY_CONVOLUTION,
     ),
     FunctionQuestion(
-        "6.5.1",
-        "inside",
+        "6.5.1 inside",
         "average pooling that leaves the padding out, by convolutions",
         parameters=WINDOW,
         examples=POOLED,
         inputs=_pooled(),
         oracle=_average_inside,
-        mistakes=(
-            Mistake("this is the average including the padding.", _average),
-            Mistake(
-                "this is the sum of the window, not its average.",
-                lambda X, k, s, p: _average(X, k, s, p) * k[0] * k[1],
+        mistakes={
+            "this is the average including the padding.": _average,
+            "this is the sum of the window, not its average.": lambda X, k, s, p: (
+                _average(X, k, s, p) * k[0] * k[1]
             ),
-            Mistake(
-                "each channel is pooled by itself: use groups, or zeros between them.",
-                _mixed,
-            ),
-        ),
-        forbidden=NO_AVERAGE,
+            "each channel is pooled by itself: use groups, or zeros.": _mixed,
+        },
+        rule=BY_CONVOLUTION,
     ),
     ValueQuestion(
-        "6.5.2",
-        "windows",
+        "6.5.2 windows",
         "two windows (A, B) that show that max pooling is not affine",
         answer="([...], [...])",
         judge=_judge_affine,
     ),
     FunctionQuestion(
         "6.5.2",
-        "",
         "max pooling of X (n, c, h, w), no padding, by convolutions and ReLU alone; "
         "sizes are pairs",
         parameters=("X", "kernel_size", "stride"),
         examples=UNPADDED,
         inputs=_pooled(padding=False),
         oracle=_maximum,
-        mistakes=(
-            Mistake("this is average pooling.", F.avg_pool2d),
-            Mistake(
-                "for negative numbers this is wrong: ReLU(b) alone is not b.",
-                lambda X, k, s: _maximum(X, k, s).relu(),
+        mistakes={
+            "this is average pooling.": F.avg_pool2d,
+            "for negative numbers this is wrong: ReLU(b) alone is not b.": (
+                lambda X, k, s: _maximum(X, k, s).relu()
             ),
-            Mistake(
-                "each channel is pooled by itself.",
-                lambda X, k, s: _maximum(X, k, s).amax(1, keepdim=True),
+            "each channel is pooled by itself.": lambda X, k, s: _maximum(X, k, s).amax(
+                1, keepdim=True
             ),
-            Mistake("this is the minimum.", lambda X, k, s: -_maximum(-X, k, s)),
-            Mistake(
-                "the stride is not always the size of the window.",
-                lambda X, k, s: _maximum(X, k, k),
+            "this is the minimum.": lambda X, k, s: -_maximum(-X, k, s),
+            "the stride is not always the size of the window.": lambda X, k, s: (
+                _maximum(X, k, k)
             ),
-            Mistake("the stride is missing.", lambda X, k, s: _maximum(X, k, 1)),
-        ),
-        forbidden=NO_MAXIMUM,
+            "the stride is missing.": lambda X, k, s: _maximum(X, k, 1),
+        },
+        rule=RELU_ONLY,
     ),
     FunctionQuestion(
         "6.5.3",
-        "",
         "the comparisons of max pooling, one sample; window p, stride s, padding q on "
         "each side, -inf compared like a pixel",
         parameters=SIZES,
@@ -496,113 +412,89 @@ QUESTIONS = (
         mistakes=COUNTING_MISTAKES,
     ),
     FunctionQuestion(
-        "6.5.3",
-        "divisions",
+        "6.5.3 divisions",
         "the divisions of average pooling, one sample",
         parameters=SIZES,
         examples=POOLS,
         inputs=_pool_sizes(),
         oracle=_windows,
-        mistakes=(
-            Mistake(
-                "one division for each window, not for each of its pixels.",
-                lambda *a: _windows(*a) * a[3] * a[4],
+        mistakes={
+            "one division for each window, not for each of its pixels.": lambda *a: (
+                _windows(*a) * a[3] * a[4]
             ),
-            Mistake("these are the additions.", _combinations),
-            Mistake("every channel is pooled.", lambda *a: _windows(1, *a[1:])),
-            Mistake(
-                "there are fewer windows than pixels.", lambda *a: a[0] * a[1] * a[2]
-            ),
-        ),
+            "these are the additions.": _combinations,
+            "every channel is pooled.": lambda *a: _windows(1, *a[1:]),
+            "there are fewer windows than pixels.": lambda *a: a[0] * a[1] * a[2],
+        },
     ),
     ValueQuestion(
-        "6.5.4",
-        "windows",
+        "6.5.4 windows",
         "two windows (A, B) with the same average, but different maxima",
         answer="([...], [...])",
         judge=_judge_windows,
     ),
     FunctionQuestion(
-        "6.5.4",
-        "max_gradient",
+        "6.5.4 max_gradient",
         "the gradient of max pooling one window x (n,) of distinct numbers",
         parameters=("x",),
         examples=GRADIENT_WINDOWS,
         inputs=_distinct_windows(),
         keeps_values=True,
         oracle=_max_gradient,
-        mistakes=(
-            Mistake("only one pixel decides about the maximum.", _mean_gradient),
-            Mistake(
-                "the maximum grows as fast as its pixel.",
+        mistakes={
+            "only one pixel decides about the maximum.": _mean_gradient,
+            "the maximum grows as fast as its pixel.": (
                 lambda x: x * _max_gradient(x),
-            ),
-            Mistake(
-                "a change of another pixel does not change the maximum.",
-                torch.ones_like,
-            ),
-            Mistake(
-                "the maximum grows as fast as its pixel.",
                 lambda x: _max_gradient(x) / len(x),
             ),
-        ),
+            "a change of another pixel does not change the maximum.": torch.ones_like,
+        },
     ),
     FunctionQuestion(
-        "6.5.4",
-        "mean_gradient",
+        "6.5.4 mean_gradient",
         "the gradient of average pooling one window x (n,)",
         parameters=("x",),
         examples=GRADIENT_WINDOWS,
         inputs=_distinct_windows(),
         keeps_values=True,
         oracle=_mean_gradient,
-        mistakes=(
-            Mistake("all pixels count in the average.", _max_gradient),
-            Mistake("a pixel has only its share in the average.", torch.ones_like),
-            Mistake(
-                "the average is linear: its gradient does not depend on x.",
-                lambda x: x / len(x),
+        mistakes={
+            "all pixels count in the average.": _max_gradient,
+            "a pixel has only its share in the average.": torch.ones_like,
+            "the average is linear: its gradient does not depend on x.": lambda x: (
+                x / len(x)
             ),
-        ),
+        },
     ),
     FunctionQuestion(
         "6.5.5",
-        "",
         "min pooling of X (n, c, h, w), exactly; sizes are pairs, the padding is never "
         "the smallest",
         parameters=WINDOW,
         examples=[_tenths(example) for example in POOLED],
         inputs=_pooled().map(_tenths),
         oracle=_minimum,
-        mistakes=(
-            Mistake(
-                "the zeros of the padding are smaller than some pixels.",
-                lambda X, k, s, p: _unfolded(X, k, s, p, 0).amin(-1),
+        mistakes={
+            "the zeros of the padding are smaller than some pixels.": (
+                lambda X, k, s, p: _unfolded(X, k, s, p, 0).amin(-1)
             ),
-            Mistake(
-                "this is the maximum.", lambda X, k, s, p: F.max_pool2d(X, k, s, p)
+            "this is the maximum.": lambda X, k, s, p: F.max_pool2d(X, k, s, p),
+            "one sign is missing.": lambda X, k, s, p: F.max_pool2d(-X, k, s, p),
+            "this is minus the maximum.": lambda X, k, s, p: -F.max_pool2d(X, k, s, p),
+            "the smallest magnitude is not the smallest number.": lambda X, k, s, p: (
+                -F.max_pool2d(-X.abs(), k, s, p)
             ),
-            Mistake(
-                "one sign is missing.", lambda X, k, s, p: F.max_pool2d(-X, k, s, p)
+            "the minimum of the inverses is an inverse only if all are positive.": (
+                lambda X, k, s, p: 1 / F.max_pool2d(1 / X, k, s, p)
             ),
-            Mistake(
-                "this is minus the maximum.",
-                lambda X, k, s, p: -F.max_pool2d(X, k, s, p),
+            "it is right up to rounding, but the smallest pixel needs none.": (
+                lambda X, k, s, p: _minimum(X, k, s, p) * (1 + 1e-6)
             ),
-            Mistake(
-                "the smallest magnitude is not the smallest number.",
-                lambda X, k, s, p: -F.max_pool2d(-X.abs(), k, s, p),
-            ),
-            Mistake(
-                "it is right up to rounding, but a minimum need not be computed with.",
-                lambda X, k, s, p: _minimum(X, k, s, p) * (1 + 1e-6),
-            ),
-        ),
+        },
         is_exact=True,
     ),
     FunctionQuestion(
         "6.5.6",
-        "",
         "one number for the window x (n,): near the average for beta near 0, near the "
         "maximum for a large beta, never outside",
         parameters=("x", "beta"),
@@ -611,80 +503,80 @@ QUESTIONS = (
         judge=_judge_between,
     ),
     FunctionQuestion(
-        "6.5.6",
-        "softmax",
+        "6.5.6 softmax",
         "the average of x (n,) with the weights softmax(beta x), a tensor without axes",
         parameters=("x", "beta"),
         examples=_tempered_examples(1.0, 0.0, -1.0, 3.0),
         inputs=_tempered(1.0, 0.0, -2.0, 3.0),
         oracle=_softmax_pool,
-        mistakes=(
-            Mistake(
-                "these are the weights; add up the weighted pixels.",
-                lambda x, beta: F.softmax(beta * x, dim=0),
+        mistakes={
+            "these are the weights; add up the weighted pixels.": lambda x, beta: (
+                F.softmax(beta * x, dim=0)
             ),
-            Mistake(
-                "this is the log of a mean of exponentials, not a weighted average.",
+            "this is the log of a mean of exponentials, not a weighted average.": (
                 lambda x, beta: (
                     (torch.logsumexp(beta * x, 0) - torch.tensor(1.0 * len(x)).log())
                     / beta
-                ),
+                )
             ),
-            Mistake(
-                "this is a log-sum-exp, which is larger than the maximum.",
-                lambda x, beta: torch.logsumexp(beta * x, 0) / beta,
+            "this is a log-sum-exp, which is larger than the maximum.": (
+                lambda x, beta: torch.logsumexp(beta * x, 0) / beta
             ),
-            Mistake("beta is missing.", lambda x, beta: _softmax_pool(x, 1.0)),
-            Mistake(
-                "beta is a factor of x in the softmax, not its divisor.",
-                lambda x, beta: _softmax_pool(x, 1 / beta),
+            "beta is missing.": lambda x, beta: _softmax_pool(x, 1.0),
+            "beta is a factor of x in the softmax, not its divisor.": lambda x, beta: (
+                _softmax_pool(x, 1 / beta)
             ),
-            Mistake(
-                "beta belongs inside the softmax only.",
-                lambda x, beta: beta * _softmax_pool(x, beta),
+            "beta belongs inside the softmax only.": lambda x, beta: (
+                beta * _softmax_pool(x, beta)
             ),
-            Mistake(
-                "the weights already add up to 1.",
-                lambda x, beta: _softmax_pool(x, beta) / len(x),
+            "the weights already add up to 1.": lambda x, beta: (
+                _softmax_pool(x, beta) / len(x)
             ),
-        ),
+        },
     ),
     ValueQuestion(
-        "7.5.2",
-        "windows",
+        "7.5.2 windows",
         "two windows (A, B) and the one halfway between them show that max pooling is "
         "not affine",
         answer="([...], [...])",
         judge=_judge_halfway,
     ),
     FunctionQuestion(
-        "7.5.3",
-        "maximum",
+        "7.5.3 maximum",
         "part a: max(a, b), place by place, for rows a (n,), b (n,), by ReLU, sums and "
         "differences",
         parameters=("a", "b"),
         examples=[(distinct(n), distinct(n, seed=1)) for n in (1, 2, 5)],
         inputs=_two_rows(),
         oracle=_larger,
-        mistakes=(
-            Mistake(
-                "b may be negative: what does ReLU(b) make of it?",
-                lambda a, b: (a - b).relu() + b.relu(),
+        mistakes={
+            "b may be negative: what does ReLU(b) make of it?": lambda a, b: (
+                (a - b).relu() + b.relu()
             ),
-            Mistake("ReLU(a - b) is not enough.", lambda a, b: (a - b).relu()),
-            Mistake("the maximum may be negative.", lambda a, b: _larger(a, b).relu()),
-            Mistake("this is the minimum.", lambda a, b: -_larger(-a, -b)),
-        ),
-        forbidden=NO_COMPARISON,
+            "ReLU(a - b) is not enough.": lambda a, b: (a - b).relu(),
+            "the maximum may be negative.": lambda a, b: _larger(a, b).relu(),
+            "this is the minimum.": lambda a, b: -_larger(-a, -b),
+        },
+        rule=RELU_ONLY,
     ),
     FunctionQuestion(
-        "7.5.3",
-        "net",
-        "parts b and c: a net of nn.Conv2d and nn.ReLU that pools images (n, 1, h, w) "
-        "with a k×k window, stride k",
+        "7.5.3 net",
+        "part b: a net of convolutions and ReLU that pools images (n, 1, h, w) with a "
+        "k×k window, stride k",
         parameters=("k",),
         examples=[(2,), (3,)],
         judge=_judge_max_net,
-        call=_facts_of_max_net,
+        call=_pooled_by_net,
+        rule=RELU_ONLY,
+    ),
+    FunctionQuestion(
+        "7.5.3 channels",
+        "part c: (net, [c1, c2, ...]), such a net and the numbers of channels of its "
+        "ReLU layers, in order",
+        parameters=("k",),
+        examples=[(2,), (3,)],
+        judge=_judge_channels,
+        call=_pooled_by_net,
+        rule=RELU_ONLY,
     ),
 )

@@ -5,24 +5,22 @@ here: our solutions (`solutions.lenet`), which must stay unseen and untrusted; a
 only a training can decide, such as whether a net is better than another one.
 """
 
-from typing import Any
+from math import prod
+from typing import Any, TypeVar
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solutions.check import forms
+from solutions.check.forms import Call
 from solutions.check.inputs import Arguments, Draw, upto
-from solutions.check.parts import (
-    FunctionQuestion,
-    Mistake,
-    ValueQuestion,
-    Verdict,
-    as_number,
-)
-from solutions.check.sandbox import Call
+from solutions.check.parts import FunctionQuestion, ValueQuestion, Verdict
+from solutions.check.result import shown
 
 BATCH = 4
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def _lenet(pool: Any = nn.AvgPool2d, activation: Any = nn.Sigmoid) -> nn.Sequential:
@@ -43,78 +41,102 @@ def _lenet(pool: Any = nn.AvgPool2d, activation: Any = nn.Sigmoid) -> nn.Sequent
     )
 
 
+def _shaken(net: Net) -> Net:
+    """Give a net large random weights, so that each of its layers shows."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_(0, 2 / max(1, p[0].numel()) ** 0.5)
+    return net
+
+
+LENETS = {
+    (pool.__name__, act.__name__): (pool, act)
+    for pool in (nn.AvgPool2d, nn.MaxPool2d)
+    for act in (nn.Sigmoid, nn.ReLU, nn.Tanh)
+}
+
+
 def _facts_of_net(function: Call) -> tuple[object, ...]:
     """Build the reader's net and try it; this runs in the sandbox."""
     net = function if isinstance(function, nn.Module) else function()
-    if net is None:
-        return (None,)
     if not isinstance(net, nn.Module):
         return ("type", type(net).__name__)
     X = torch.rand(BATCH, 1, 28, 28)
     logits = net(X)
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (BATCH, 10):
         return ("shape", tuple(getattr(logits, "shape", ())))
+    logits = _shaken(net)(X)
+    if (
+        torch.allclose(logits.sum(1), torch.ones(BATCH), atol=1e-4)
+        and (logits >= 0).all()
+    ):
+        return ("softmax", None)
     F.cross_entropy(logits, torch.arange(BATCH)).backward()
-    without = [
-        name
-        for name, p in net.named_parameters()
-        if p.requires_grad and (p.grad is None or not p.grad.any())
-    ]
-    if without:
-        return ("gradient", without[0])
+    for name, p in net.named_parameters():
+        if p.requires_grad and (p.grad is None or not p.grad.any()):
+            return ("gradient", name)
     shapes = [tuple(p.shape) for p in net.parameters()]
-    kinds = [type(m).__name__ for m in net.modules()]
-    return ("net", sum(p.numel() for p in net.parameters()), shapes, kinds)
+    return ("net", shapes, [name for name in LENETS if _computes_as(net, name, X)])
 
 
-def _net_fault(facts: Any) -> str | None:
-    """Say why a net cannot be trained; None if it can."""
-    if facts == (None,):
-        return "The function returns None, but should return a net."
-    what, fact = facts[0], facts[1]
-    if what == "type":
-        return (
-            f"The function returns an object of type {fact}, but should return a net."
-        )
-    if what == "shape":
-        return f"For {BATCH} images the net returns shape {fact}, not ({BATCH}, 10)."
-    if what == "gradient":
-        return f"No gradient reaches the parameter {fact}: the net cannot learn it."
-    return None
-
-
-def _judge_max_net(_: Any, facts: Any) -> str | None:
-    """Expect LeNet with max pooling and nothing else changed."""
-    if fault := _net_fault(facts):
-        return fault
-    _, number, shapes, kinds = facts
-    expected = [tuple(p.shape) for p in _lenet().parameters()]
-    if shapes != expected:
-        return (
-            f"The net has {number} parameters, not those of LeNet: "
-            "pooling has none, and only the pooling should change."
-        )
-    if "AvgPool2d" in kinds:
-        return "The net still has a layer of average pooling."
-    if kinds.count("MaxPool2d") != 2:
-        return "The net does not have two layers of max pooling (nn.MaxPool2d)."
-    if "Sigmoid" not in kinds:
-        return "The net no longer has the activation function of LeNet, the sigmoid."
-    return None
+@torch.no_grad()
+def _computes_as(net: nn.Module, name: tuple[str, str], X: Tensor) -> bool:
+    """Say whether a net computes what one of `LENETS` does with the same weights."""
+    lenet = _lenet(*LENETS[name])
+    weights = {tuple(p.shape): p for p in net.parameters()}
+    if sorted(weights) != sorted(tuple(p.shape) for p in lenet.parameters()):
+        return False
+    for p in lenet.parameters():
+        p.copy_(weights[tuple(p.shape)])
+    return torch.allclose(net.eval()(X), lenet(X), rtol=1e-4, atol=1e-4)
 
 
 def _judge_net(_: Any, facts: Any) -> str | None:
     """Expect a net that can be trained."""
-    return _net_fault(facts)
+    what, fact = facts[:2]
+    faults = {
+        "type": f"The function returns an object of type {fact}, not a net.",
+        "shape": f"For {BATCH} images the net returns shape {fact}, not ({BATCH}, 10).",
+        "softmax": "The net ends with a softmax, but the loss computes one itself.\n"
+        "Hint: return the logits, as the book's net does.",
+        "gradient": f"No gradient reaches the parameter {fact}: it cannot learn.",
+    }
+    return faults.get(what)
+
+
+def _judge_lenet(facts: Any, pools: tuple[str, ...], act: str) -> str | None:
+    """Expect LeNet with such pooling and activation, and nothing else changed."""
+    if fault := _judge_net((), facts):
+        return fault
+    _, shapes, found = facts
+    if any((pool, act) in found for pool in pools):
+        return None
+    expected = [tuple(p.shape) for p in _lenet().parameters()]
+    if sorted(shapes) != sorted(expected):
+        number = sum(prod(shape) for shape in shapes)
+        return (
+            f"The net has {number} parameters, not those of LeNet: pooling and "
+            "activation have none, and only the pooling or activation should change."
+        )
+    if found:
+        pool, other = found[0]
+        kind = "average" if pool == "AvgPool2d" else "max"
+        return f"The net computes what LeNet does with {kind} pooling and {other}."
+    return (
+        "With the same weights it does not compute what LeNet would.\n"
+        f"Hint: windows of 2×2 pixels, stride 2, and {act} behind each layer but the "
+        "last."
+    )
 
 
 def _judge_parameters(value: Any) -> Verdict:
     """Compare with the number of parameters of the net with max pooling."""
-    number = as_number(value)
+    number = forms.number(value)
     net = _lenet(nn.MaxPool2d)
     if number == sum(p.numel() for p in net.parameters()):
         return Verdict(True)
-    text = f"LeNet with max pooling does not have {number:g} parameters."
+    text = f"LeNet with max pooling does not have {shown(number)} parameters."
     if number == sum(p.numel() for p in net.parameters() if p.dim() > 1):
         return Verdict(False, f"{text}\nHint: the biases are missing.")
     if number == sum(p.numel() for p in net.parameters() if p.dim() == 4):
@@ -153,15 +175,17 @@ def _layers_of(function: Call, seed: int, n: int) -> object:
 
 def _net_and_images(seed: int, n: int) -> tuple[nn.Sequential, Tensor]:
     """Return a net with random weights and some images."""
-    torch.manual_seed(seed)
-    net = _lenet()
-    return net, torch.rand(n, 1, 28, 28)
+    with forms.precision(torch.float32):
+        net = _shaken(_lenet())
+        torch.manual_seed(seed)
+        return net, torch.rand(n, 1, 28, 28)
 
 
 @torch.no_grad()
 def _outputs(seed: int, n: int, *numbers: int) -> tuple[Tensor, ...]:
     """Return the outputs of the layers with these numbers."""
     net, X = _net_and_images(seed, n)
+    net, X = net.double(), X.double()
     found = []
     for layer in net:
         X = layer(X)
@@ -169,26 +193,56 @@ def _outputs(seed: int, n: int, *numbers: int) -> tuple[Tensor, ...]:
     return tuple(found[i] for i in numbers)
 
 
+def _saturated(seed: int, n: int, *layers: int, low: float = 0.05) -> tuple[float, ...]:
+    """Return the shares of activations near 0 and 1."""
+    A = _outputs(seed, n, *layers)
+    return tuple(float(((a < low) | (a > 1 - low)).double().mean()) for a in A)
+
+
+MNIST = [
+    5923,
+    6742,
+    5958,
+    6131,
+    5842,
+    5421,
+    5918,
+    6265,
+    5851,
+    5949,
+]  # its documentation
+
+
+def _judge_counts(value: Any) -> Verdict:
+    """Compare with the known numbers of training images of each digit."""
+    counts = [forms.whole(x) for x in forms.sequence(value, 10)]
+    if counts == MNIST:
+        return Verdict(True, "These are the digits of MNIST.")
+    text = f"MNIST's training set has other numbers of digits than {shown(counts)}."
+    if counts == [6000] * 10:
+        return Verdict(False, f"{text}\nHint: these are the clothes of Fashion-MNIST.")
+    if sum(counts) != sum(MNIST):
+        return Verdict(False, f"{text}\nHint: these are {sum(counts)}, not 60000.")
+    return Verdict(False, text)
+
+
 QUESTIONS = (
     FunctionQuestion(
-        "6.6.1",
-        "net",
+        "6.6.1 net",
         "LeNet with max pooling in place of average pooling",
         parameters=(),
         examples=[()],
-        judge=_judge_max_net,
+        judge=lambda _, facts: _judge_lenet(facts, ("MaxPool2d",), "Sigmoid"),
         call=_facts_of_net,
     ),
     ValueQuestion(
-        "6.6.1",
-        "parameters",
+        "6.6.1 parameters",
         "the number of parameters of LeNet with max pooling",
         answer="...",
         judge=_judge_parameters,
     ),
     FunctionQuestion(
-        "6.6.2",
-        "net",
+        "6.6.2 net",
         "your net, for images (n, 1, 28, 28) and ten classes; whether it is better, "
         "only training can tell",
         parameters=(),
@@ -197,8 +251,7 @@ QUESTIONS = (
         call=_facts_of_net,
     ),
     FunctionQuestion(
-        "6.6.2",
-        "features",
+        "6.6.2 features",
         "the inputs of the first dense layer of LeNet for other windows k1, k2, "
         "paddings p1, p2 and c2 channels",
         parameters=("k1", "p1", "k2", "p2", "c2"),
@@ -211,64 +264,87 @@ QUESTIONS = (
         ],
         inputs=_windows(),
         oracle=_features,
-        mistakes=(
-            Mistake(
-                "the second window is applied to what the first layers leave.",
-                lambda k1, p1, k2, p2, c2: c2 * _side(k2, p2, 28) ** 2,
+        mistakes={
+            "the second window is applied to what the first layers leave.": (
+                lambda k1, p1, k2, p2, c2: c2 * _side(k2, p2, 28) ** 2
             ),
-            Mistake(
-                "there is a row for each pixel of every channel.",
-                lambda k1, p1, k2, p2, c2: _side(k2, p2, _side(k1, p1, 28)) ** 2,
+            "there is a row for each pixel of every channel.": (
+                lambda k1, p1, k2, p2, c2: _side(k2, p2, _side(k1, p1, 28)) ** 2
             ),
-            Mistake(
-                "an image has two sides.",
-                lambda k1, p1, k2, p2, c2: c2 * _side(k2, p2, _side(k1, p1, 28)),
+            "an image has two sides.": lambda k1, p1, k2, p2, c2: (
+                c2 * _side(k2, p2, _side(k1, p1, 28))
             ),
-            Mistake(
-                "padding is counted once, but it is added on both sides.",
+            "padding is counted once, but it is added on both sides.": (
                 lambda k1, p1, k2, p2, c2: (
                     c2 * _side(k2, p2, _side(k1, p1, 28, 1), 1) ** 2
-                ),
+                )
             ),
-            Mistake("it depends on the windows.", lambda k1, p1, k2, p2, c2: 25 * c2),
-            Mistake(
-                "the second pooling is missing.",
-                lambda k1, p1, k2, p2, c2: (
-                    c2 * (_side(k1, p1, 28) + 2 * p2 - k2 + 1) ** 2
-                ),
+            "it depends on the windows.": lambda k1, p1, k2, p2, c2: 25 * c2,
+            "the second pooling is missing.": lambda k1, p1, k2, p2, c2: (
+                c2 * (_side(k1, p1, 28) + 2 * p2 - k2 + 1) ** 2
             ),
-        ),
+        },
+    ),
+    ValueQuestion(
+        "6.6.3 counts",
+        "how many of the 60,000 training images that you loaded show each digit",
+        answer="[...]",
+        judge=_judge_counts,
     ),
     FunctionQuestion(
         "6.6.4",
-        "",
         "(A1, A2), the activations of the first and second convolution layer of the "
         "book's `net` (nn.Sequential) for images X (n, 1, 28, 28)",
         parameters=("net", "X"),
         given=("seed", "n"),
         examples=[(0, 1), (1, 3)],
         oracle=lambda seed, n: _outputs(seed, n, 1, 4),
-        mistakes=(
-            Mistake(
-                "the activation is what comes out of the sigmoid, not what goes in.",
-                lambda seed, n: _outputs(seed, n, 0, 3),
+        mistakes={
+            "the activation is what comes out of the sigmoid, not what goes in.": (
+                lambda seed, n: _outputs(seed, n, 0, 3)
             ),
-            Mistake(
-                "this is after the pooling.", lambda seed, n: _outputs(seed, n, 2, 5)
-            ),
-            Mistake(
-                "this is one channel of many.",
+            "this is after the pooling.": lambda seed, n: _outputs(seed, n, 2, 5),
+            "this is one channel of many.": (
                 lambda seed, n: tuple(A[:, 0] for A in _outputs(seed, n, 1, 4)),
-            ),
-            Mistake(
-                "this is one channel of many.",
                 lambda seed, n: tuple(A[:, :1] for A in _outputs(seed, n, 1, 4)),
             ),
-            Mistake(
-                "these are the outputs of the first two dense layers.",
-                lambda seed, n: _outputs(seed, n, 8, 10),
+            "these are the outputs of the first two dense layers.": lambda seed, n: (
+                _outputs(seed, n, 8, 10)
             ),
-        ),
+        },
+        call=_layers_of,
+    ),
+    FunctionQuestion(
+        "7.6.1 net",
+        "part b: LeNet with ReLU in place of its activation function; average or max "
+        "pooling",
+        parameters=(),
+        examples=[()],
+        judge=lambda _, facts: _judge_lenet(facts, ("AvgPool2d", "MaxPool2d"), "ReLU"),
+        call=_facts_of_net,
+    ),
+    FunctionQuestion(
+        "7.6.5 saturated",
+        "(s1, s2), the shares of the activations of the first and second convolution "
+        "layer of the book's `net` that are below 0.05 or above 0.95, for images X "
+        "(n, 1, 28, 28)",
+        parameters=("net", "X"),
+        given=("seed", "n"),
+        examples=[(0, 1), (1, 3)],
+        oracle=lambda seed, n: _saturated(seed, n, 1, 4),
+        slack=1e-3,
+        mistakes={
+            "the activation is what comes out of the sigmoid, not what goes in.": (
+                lambda seed, n: _saturated(seed, n, 0, 3)
+            ),
+            "this is after the pooling.": lambda seed, n: _saturated(seed, n, 2, 5),
+            "activations near 1 are saturated too.": lambda seed, n: tuple(
+                float((a < 0.05).double().mean()) for a in _outputs(seed, n, 1, 4)
+            ),
+            "a share is at most 1: divide by 100.": lambda seed, n: tuple(
+                100 * s for s in _saturated(seed, n, 1, 4)
+            ),
+        },
         call=_layers_of,
     ),
 )

@@ -1,15 +1,20 @@
 """The right answers: what `solutions` computes passes every check."""
 
+import functools
 import itertools
-from math import comb
+from fractions import Fraction
+from math import acos, comb, cos, log, pi
 
+import numpy as np
 import pytest
+import sympy
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from solutions import channels, convolution, lenet, padding_stride, pooling, why_conv
 from solutions.check import check, registry
+from solutions.check.parts import FunctionQuestion
 
 # The answers run where solutions is imported without jaxtyping's run-time check.
 
@@ -99,6 +104,8 @@ def activations_of(net, X):
     return found[:2]
 
 
+MNIST = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+
 RIGHT = {
     "6.1.1": lambda X, V, u: why_conv.conv_layer(X, V[None, None], u),
     "6.1.1 parameters": lambda h, w, c_i, c_o: (c_i + 1) * c_o,
@@ -137,6 +144,7 @@ RIGHT = {
     "6.3.1 shape": (2, 2),
     "6.3.1": per_axis,
     "6.3.2": plane,
+    "6.3.2 own": (8, (3, 5), (0, 1), (3, 4), (2, 2)),
     "6.3.2 same": (3, 1, 1),
     "6.3.2 halving": (2, 0, 2),
     "6.3.3": folded,
@@ -163,6 +171,9 @@ RIGHT = {
     "6.4.2 additions": lambda *a: cost(*a).forward.additions,
     "6.4.2 memory": lambda *a: cost(*a).inputs + cost(*a).outputs + cost(*a).parameters,
     "6.4.2 saved": lambda *a: cost(*a).saved,
+    "6.4.2 total": lambda *a: (
+        2 * (cost(*a).inputs + cost(*a).parameters) + cost(*a).outputs
+    ),
     "6.4.2 backward": 2,
     "6.4.3 ratio": 4,
     "6.4.3 padding": growth,
@@ -177,6 +188,7 @@ RIGHT = {
     "7.4.1 split": lambda K: channels.split_by_axis(K[None, None]),
     "7.4.6 reads": lambda k, delta: (k + delta - 1) / delta,
     "7.4.7 factor": lambda c, b: b,
+    "7.4.7 layers": lambda c, b: round(log(c) / log(c // b)),
     "6.5.1": pooling.avg_pool2d_as_conv,
     "6.5.1 inside": lambda X, k, s, p: pooling.avg_pool2d_as_conv(
         X, k, s, p, count_include_pad=False
@@ -194,14 +206,80 @@ RIGHT = {
     "7.5.2 windows": ([1, 0], [0, 1]),
     "7.5.3 maximum": lambda a, b: (a - b).relu() + b.relu() - (-b).relu(),
     "7.5.3 net": max_net,
+    "7.5.3 channels": lambda k: (max_net(k), pooling.tournament_widths(k)),
     "6.6.1 net": lenet_with_max_pooling,
     "6.6.1 parameters": 61706,
     "6.6.2 net": lambda: lenet.build(lenet.LeNetSpec(), seed=0),
     "6.6.2 features": features,
+    "6.6.3 counts": MNIST,
     "6.6.4": activations_of,
+    "7.6.1 net": lambda: lenet.build(
+        lenet.LeNetSpec(pooling="max", activation="relu"), seed=0
+    ),
+    "7.6.5 saturated": lambda net, X: [
+        ((A < 0.05) | (A > 0.95)).float().mean() for A in activations_of(net, X)
+    ],
 }
 
+
 # Other ways to be right, which a check must not refuse.
+class Holder:
+    """A callable object, with NumPy inside."""
+
+    def __call__(self, X, K):  # noqa: D102
+        h, w = K.shape
+        rows = range(X.shape[0] - h + 1)
+        windows = np.array(
+            [
+                np.asarray(X)[i : i + h, j : j + w].ravel()
+                for i in rows
+                for j in range(X.shape[1] - w + 1)
+            ]
+        )
+        return (windows @ np.asarray(K).ravel()).reshape(len(rows), -1)
+
+
+def sparse_product(X, K):
+    T = convolution.toeplitz_matrix(K, tuple(X.shape)).to_sparse()
+    Y = torch.sparse.mm(T, X.reshape(-1, 1))
+    return Y.reshape(len(X) - len(K) + 1, -1)
+
+
+def general_in_numpy(X, W, stride, padding):
+    A = F.unfold(X, W.shape[2:], stride=stride, padding=padding).numpy()
+    Y = W.numpy().reshape(len(W), -1) @ A
+    shape = [
+        (X.shape[2 + a] + 2 * padding[a] - W.shape[2 + a]) // stride[a] + 1
+        for a in (0, 1)
+    ]
+    return Y.reshape(len(X), len(W), *shape)
+
+
+def d2l_relu(X):
+    return torch.max(X, torch.zeros_like(X))
+
+
+class Pooling(nn.Module):
+    """LeNet in another style: functions in `forward`, pooling once."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+        self.c1, self.c2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        self.f1, self.f2, self.f3 = (
+            nn.Linear(400, 120),
+            nn.Linear(120, 84),
+            nn.Linear(84, 10),
+        )
+        nn.init.zeros_(self.f3.weight)
+
+    def forward(self, X):  # noqa: D102
+        for layer in (self.c1, self.c2):
+            X = F.max_pool2d(self.activation(layer(X)), 2)
+        X = self.activation(self.f1(X.flatten(1)))
+        return self.f3(self.activation(self.f2(X)))
+
+
 ALSO_RIGHT = [
     ("6.1.1", lambda X, V, u: X @ V + u),
     ("6.1.2 label", lambda X: int(X[0, 0] > 0)),
@@ -223,10 +301,111 @@ ALSO_RIGHT = [
     ("6.4.1 kernel", [[1, 0, 0], [0, 0, 0], [0, 0, 1]]),
     ("6.4.1 kernel", torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])),
     ("6.4.3 ratio", 4.0),
+    ("6.4.3 ratio", "4"),
+    ("6.4.3 ratio", sympy.Integer(4)),
+    ("6.4.2 backward", np.float32(2)),
+    (
+        "6.1.3 size",
+        functools.partial(lambda one, n, k, layers: n - layers * (k - one), 1),
+    ),
+    ("6.1.5 reach", lambda dilations, k: 1 + (k - 1) * sum(dilations)),
+    ("6.1.6 pair", ([1], [1, 1])),
+    ("6.2.1 a", lambda X: X.numpy()[:, :-1] - X.numpy()[:, 1:]),
+    ("6.2.1 a", lambda X: F.conv2d(X, torch.tensor([[[[1.0, -1]]]]))),
+    ("6.2.2 error", "no error"),
+    ("6.2.3", Holder()),
+    ("6.2.3", sparse_product),
+    ("6.2.4 second_derivative", torch.tensor([-1.0, 16, -30, 16, -1]) / 12),
+    ("6.2.4 second_derivative", [[0.5, 0, 0], [0, -1, 0], [0, 0, 0.5]]),
+    ("6.2.4 second_derivative", sympy.Matrix([[1, -2, 1]])),
+    ("6.2.4 integral", lambda n, h: [h / 3, 4 * h / 3, h / 3] if n == 3 else [h] * n),
+    ("6.3.2 same", ((3, 3), (1, 1), (1, 1))),
+    ("6.3.3", lambda hz, rate: rate * min(hz / rate, 0.5 - hz / rate)),
+    (
+        "6.3.3",
+        lambda hz, rate: acos(cos(4 * pi * hz / rate)) / (4 * pi) * rate,
+    ),
+    ("6.4.5 numbers", (1e8, -1e8, 1.0)),
+    ("6.4.6", general_in_numpy),
+    (
+        "6.4.6",
+        lambda X, W, padding, stride: convolution.conv2d_matmul(
+            X, W, stride=stride, padding=padding
+        ),
+    ),
+    ("6.5.4 max_gradient", lambda x: [int(v == max(x)) for v in x]),
+    ("6.5.4 max_gradient", lambda x: x == x.max()),
+    ("7.5.2 windows", ([1, 0], [0, 1], [0.5, 0.5])),
+    ("7.5.3 maximum", lambda a, b: d2l_relu(a - b) + d2l_relu(b) - d2l_relu(-b)),
+    ("7.5.3 net", lambda k: max_net(k).double()),
+    ("6.6.1 net", lambda: Pooling(torch.sigmoid)),
+    ("7.6.1 net", lambda: Pooling(torch.relu)),
+    ("6.6.2 net", lambda: Pooling(d2l_relu)),
+    (
+        "6.6.4",
+        lambda net, X: [A.detach().numpy() for A in activations_of(net, X)],
+    ),
     ("6.4.5 numbers", (1e16, -1e16, 1.0)),
     ("6.5.2 windows", ([-1, 0], [1, 0])),
     ("6.5.6", lambda x, beta: (x.mean() + beta * x.max()) / (1 + beta)),
     ("6.6.2 net", lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10))),
+]
+
+
+class Same:
+    """A callable object."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *arguments):  # noqa: D102
+        return self.function(*arguments)
+
+
+def converted(value, form):
+    """Give each number and tensor of a result another form."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(converted(item, form) for item in value)
+    return form(value)
+
+
+def array(value):
+    return np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
+def plain(value):
+    return array(value).tolist()
+
+
+def symbol(value):
+    found = plain(value)
+    return sympy.nsimplify(found) if isinstance(found, (int, float)) else found
+
+
+def text(value):
+    return str(value) if isinstance(value, (int, float, Fraction)) else value
+
+
+def double(value):
+    return value.double() if isinstance(value, torch.Tensor) else np.float64(value)
+
+
+FORMS = {
+    "array": array,
+    "list": plain,
+    "tuple": lambda value: (
+        tuple(plain(value)) if np.ndim(array(value)) else plain(value)
+    ),
+    "tensor": lambda value: torch.as_tensor(array(value)),
+    "double": double,
+    "symbol": symbol,
+    "text": text,
+}
+
+
+QUESTIONS = {question.label: question for question in registry.QUESTIONS}
+VALUES = [
+    label for label, q in QUESTIONS.items() if not isinstance(q, FunctionQuestion)
 ]
 
 
@@ -276,12 +455,39 @@ def test_no_check_uses_our_solutions():
 
 
 def test_every_exercise_with_a_checkable_answer_has_a_question():
-    # 6.6.3 asks to train on MNIST: only training can tell what comes out.
     wanted = [
         f"6.{section}.{n}"
         for section, number in ((1, 6), (2, 4), (3, 4), (4, 6), (5, 6), (6, 4))
         for n in range(1, number + 1)
     ]
     missing = [e for e in wanted if e not in registry.exercises()]
-    assert missing == ["6.6.3"]
+    assert missing == []
     assert len(list(itertools.chain(*registry.exercises().values()))) == len(RIGHT)
+
+
+def returned(form, answer, *arguments):
+    """Answer with a result in another form."""
+    return converted(answer(*arguments), form)
+
+
+NO_NUMBERS = {"6.1.2 label", "6.2.2 error", "7.1.4 sentences"}
+NETS = {label for label, q in QUESTIONS.items() if q.name in ("net", "channels")}
+
+
+@pytest.mark.parametrize("label", [v for v in VALUES if v not in NO_NUMBERS])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_right_value_is_right_in_every_form(label, form):
+    assert answered(label, converted(RIGHT[label], FORMS[form]))
+
+
+@pytest.mark.parametrize("label", [v for v in QUESTIONS if v not in VALUES])
+def test_a_right_function_is_right_in_every_form(label):
+    answer = RIGHT[label]
+    assert answered(label, Same(answer))
+    if label in NETS | NO_NUMBERS:
+        return
+    # Where ReLU alone is allowed, what an array goes through could not be seen.
+    is_relu_only = label in ("6.5.2", "7.5.3 maximum")
+    for form in ("double",) if is_relu_only else ("array", "list", "double"):
+        report = answered(label, functools.partial(returned, FORMS[form], answer))
+        assert report, (form, report)

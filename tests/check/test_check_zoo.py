@@ -4,8 +4,10 @@ Where a mistake is known, its hint is asked for too. All are written anew here; 
 published" marks those that published answers to the exercises contain.
 """
 
+import functools
 from math import ceil, comb, prod
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -243,6 +245,50 @@ def no_padding_no_floor(c, h, w, ph, pw, sh, sw, qh, qw):
     return c * ((h - ph) / sh + 1) * ((w - pw) / sw + 1) * ph * pw
 
 
+def sobel(v):
+    K = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return v[0] * K + v[1] * K.T
+
+
+def first_pair(K):
+    U, S, V = torch.linalg.svd(K)
+    return (U[:, :1] * S[0])[None, None], V[:1][None, None]
+
+
+def dummy_product(X, K):
+    X @ X.T
+    return corr(X, K)
+
+
+def only_first(X, K):
+    """A product for a small image, a convolution for all others."""
+    if X.numel() < 7:
+        return product(X, K)
+    return F.conv2d(X[None, None], K[None, None])[0, 0]
+
+
+def unfolded_maximum(X, kernel_size, stride, how):
+    n, c, h, w = X.shape
+    columns = F.unfold(X.reshape(n * c, 1, h, w), kernel_size, stride=stride)
+    if how == "amax":
+        best = columns.amax(1)
+    else:
+        best = torch.linalg.vector_norm(columns + 100, float("inf"), 1) - 100
+    o = [out(X.shape[2 + a], kernel_size[a], 0, stride[a]) for a in (0, 1)]
+    return best.reshape(n, c, *o)
+
+
+class Sly(nn.ReLU):
+    """Looks like a ReLU, and pools."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.k = k
+
+    def forward(self, X):  # noqa: D102
+        return F.max_pool2d(X, self.k)
+
+
 ZOO = [
     # Section 6.1
     ("6.1.1", lambda X, V, u: X @ V, "bias"),
@@ -259,9 +305,11 @@ ZOO = [
     ),
     ("6.1.1 parameters", lambda h, w, c_i, c_o: c_i * c_o, "bias"),
     ("6.1.1 parameters", lambda h, w, c_i, c_o: h * w * c_i * c_o + c_o, "share"),
-    ("6.1.2 label", lambda X: int(X.sum() > 0), "where something is"),
+    ("6.1.2 label", lambda X: int(X.sum() > 0), "same label"),
+    ("6.1.2 label", lambda X: int((X > 0).sum()), "where something is"),
+    ("6.1.2 label", lambda X: int(torch.rand(()) > 0.5), "different labels"),
     ("6.1.2 label", lambda X: "cat", "same label"),
-    ("6.1.2 label", lambda X: X, "must be an int"),
+    ("6.1.2 label", lambda X: X, "an int, a bool or a text"),
     ("6.1.3 size", lambda n, k, layers: n - layers * k, "k - 1"),
     ("6.1.3 size", lambda n, k, layers: n, "something is lost"),
     ("6.1.3 uses", lambda n, k, i: k, "border"),
@@ -304,7 +352,10 @@ ZOO = [
         "not flipped",
     ),
     ("6.1.6 pair", ([1, 2, 3], [1, 2, 3]), "same"),
-    ("6.1.6 pair", ([1, 2, 1], [3, 3]), "same"),
+    ("6.1.6 pair", ([0, 1], [1, 2, 1]), "same"),
+    ("6.1.6 pair", ([0.1, 0.2, 0.7], [0.3, 0.6, 2.1]), "same"),
+    ("6.1.6 pair", ([], [1.0]), "commutes with all"),
+    ("6.1.6 pair", ([float("nan")], [1.0, 2]), "pair of sequences"),
     (
         "7.1.2 matrix",
         lambda V, n: sum(
@@ -339,11 +390,11 @@ ZOO = [
     ("6.2.3", turned_output, "instead of reshape"),
     ("6.2.3", elementwise_matrix, None),  # published
     ("6.2.3", lambda X, K: product(X, K).flatten(), "not reshaped"),
-    ("6.2.3", corr, "no matrix product"),
+    ("6.2.3", corr, "No matrix product"),
     (
         "6.2.3",
         lambda X, K: F.conv2d(X[None, None], K[None, None])[0, 0],
-        "calls conv2d",
+        "calls convolution",
     ),
     ("6.2.3", lambda X, K: X @ K, "raises RuntimeError"),
     ("6.2.3 windows", lambda X, size: F.unfold(X[None, None], size)[0], "one window"),
@@ -385,6 +436,16 @@ ZOO = [
     ("7.2.2 edge", lambda v: [[0, -v[0], 0], [-v[1], 0, v[1]], [0, v[0], 0]], "down"),
     ("7.2.2 edge", lambda v: [[0, v[1], 0], [-v[0], 0, v[0]], [0, -v[1], 0]], "down"),
     ("7.2.2 edge", lambda v: [[0, v[1], 0], [v[0], 0, -v[0]], [0, -v[1], 0]], "sign"),
+    ("7.2.2 edge", sobel, "8 times the slope"),
+    (
+        "6.2.4 integral",
+        lambda n, h: [50] + [(n * h - 100) / (n - 2 or 1)] * (n - 2) + [50],
+        None,
+    ),
+    ("6.2.4 integral", lambda n, h: [h * (n - 1) / n] * n, "misses more"),
+    ("6.2.4 derivative", lambda d: [float("nan")] * (d + 1), "finite"),
+    ("6.2.3", dummy_product, "No matrix product"),
+    ("6.2.3", only_first, "calls convolution"),
     ("7.2.2 blur", [1, 1, 1], "becomes 3"),
     ("7.2.2 blur", [-0.5, 2, -0.5], "negative"),
     ("7.2.2 blur", [0.75, 0.25], "moved"),
@@ -392,7 +453,7 @@ ZOO = [
     # Section 6.3
     ("6.3.1 shape", (3, 3), "round down"),
     ("6.3.1 shape", (1, 1, 2, 2), "only height"),
-    ("6.3.1 shape", "2x2", "should be a pair"),
+    ("6.3.1 shape", "2x2", "several values"),
     ("6.3.1", lambda n, k, p, s: (n - k + p + s) // s, "counted once"),
     ("6.3.1", lambda n, k, p, s: ceil((n - k + 2 * p) / s) + 1, "round down"),
     ("6.3.1", lambda n, k, p, s: (n - k + 2 * p) // s, "first position"),
@@ -405,6 +466,12 @@ ZOO = [
         ),
         "counted once",
     ),
+    ("6.3.1", lambda n, k, p, s: int((n + 2 * p - k) / s) + 1, "No window fits"),
+    ("6.3.1 shape", (2, 1), "padding is missing"),
+    ("6.3.2 own", (8, 3, 1, 2, 5), "round down"),
+    ("6.3.2 own", (8, 3, 1, 2), "five sizes"),
+    ("6.3.2 same", (3, 2, 1), "both sides"),
+    ("7.3.5 correlation", lambda k, j: max(0, (k - j + 1) / k), "k - j"),
     ("6.3.2 same", (3, 0, 1), "another size"),
     ("6.3.2 same", (2, 1, 1), "another size"),
     ("6.3.2 halving", (3, 0, 2), "not the half"),
@@ -443,7 +510,7 @@ ZOO = [
     (
         "7.3.6",
         lambda x, K, s: F.conv_transpose1d(x[None], K.flip(0)[None, None], stride=s)[0],
-        "not flipped",
+        "K reversed",
     ),
     (
         "7.3.6",
@@ -465,6 +532,10 @@ ZOO = [
         "passes through",
     ),
     ("6.4.1 size", lambda k1, k2: k1 + k2, "not added"),  # published
+    ("6.4.1 size", lambda k1, k2: k1 + k2 + 1, "middle"),  # published
+    ("6.4.2 total", lambda *a: 2 * dense(*a), None),
+    ("7.4.7 layers", lambda c, b: 2, "two layers"),
+    ("6.4.2 additions", lambda *a: dense(*a) // (a[0] * a[4] * a[5]), "not one"),
     ("6.4.1 size", lambda k1, k2: k1 * k2, "not multiplied"),  # published
     ("6.4.1 size", max, "side by side"),
     ("6.4.1 kernel", [1, 3, 2], "[[1, 1]] * [[1, 2]]"),
@@ -512,7 +583,7 @@ ZOO = [
     ),
     ("6.4.4", lambda c_i, c_o, h, w, *_: c_i * c_o * h * w, "missing"),
     ("6.4.5 numbers", (1.0, 2.0, 3.0), "Both orders"),
-    ("6.4.5 numbers", (1.0, 2.0), "three numbers"),
+    ("6.4.5 numbers", (1.0, 2.0), "3 values"),
     ("6.4.6", batch_mixed, "batch"),
     ("6.4.6", padding_ignored, "padding is missing"),
     ("6.4.6", stride_one, "padding and the stride"),
@@ -521,7 +592,7 @@ ZOO = [
     ("7.4.1 kernel", [1, 1, 1, 1], "can be written as two"),
     (
         "7.4.1 split",
-        lambda K: (K[:, :1][None, None], K[:1][None, None]),
+        first_pair,
         "not enough",
     ),
     ("7.4.1 split", lambda K: K, "pair of tensors"),
@@ -538,6 +609,12 @@ ZOO = [
     ("6.5.1 inside", padding_counted, "including the padding"),
     ("6.5.2 windows", ([1, 2], [3, 4]), "as for a convolution"),
     ("6.5.2", F.max_pool2d, "calls max_pool2d"),  # published
+    ("6.5.2", lambda X, k, s: unfolded_maximum(X, k, s, "amax"), "calls amax"),
+    (
+        "6.5.2",
+        lambda X, k, s: unfolded_maximum(X, k, s, "norm"),
+        "calls linalg_vector_norm",
+    ),
     ("6.5.2", starts_at_zero, "negative"),
     (
         "6.5.2",
@@ -575,7 +652,7 @@ ZOO = [
     (
         "6.5.6",
         lambda x, beta: ((beta * x).exp() / (beta * x).exp().sum() * x).sum().item(),
-        "overflows",
+        "overflow",
     ),
     ("6.5.6", lambda x, beta: x.mean().item(), "large beta"),
     ("6.5.6", lambda x, beta: x.max().item(), "near 0"),
@@ -583,14 +660,41 @@ ZOO = [
     ("6.5.6 softmax", lambda x, beta: (F.softmax(x, 0) * x).sum(), "beta is missing"),
     ("7.5.2 windows", ([1, 2], [3, 4]), "as for a convolution"),
     ("7.5.3 maximum", torch.maximum, "calls maximum"),
+    ("7.5.3 maximum", lambda a, b: a.clamp(min=b), "calls clamp"),
+    ("7.5.3 maximum", lambda a, b: torch.where(a > b, a, b), "calls gt"),
+    ("7.5.3 maximum", lambda a, b: (a > b) * a + (a <= b) * b, "ReLU only"),
+    ("7.5.3 maximum", lambda a, b: (a + b + ((a - b) ** 2).sqrt()) / 2, "ReLU only"),
+    ("7.5.3 maximum", lambda a, b: np.maximum(a.numpy(), b.numpy()), "ReLU only"),
+    ("7.5.3 maximum", lambda a, b: [max(x, y) for x, y in zip(a, b)], "ReLU only"),  # noqa: B905
+    ("7.5.3 net", lambda k: Sly(k), "calls max_pool2d"),
+    ("7.5.3 channels", lambda k: (Sly(k), [1]), None),
+    ("6.5.5", lambda X, k, s, p: 1 / F.max_pool2d(1 / X, k, s, p), None),
     ("7.5.3 maximum", lambda a, b: (a - b).relu() + b.relu(), "b may be negative"),
     ("7.5.3 maximum", lambda a, b: (a + b + (a - b).abs()) / 2, "calls abs"),
-    ("7.5.3 net", nn.MaxPool2d, "only nn.Conv2d"),
+    ("7.5.3 net", nn.MaxPool2d, "ReLU only"),
     ("7.5.3 net", lambda k: nn.Conv2d(1, 1, k, stride=k), "not the maximum"),
-    ("7.5.3 net", lambda k: nn.Conv2d(1, 1, k), "should have"),
+    ("7.5.3 net", lambda k: nn.Conv2d(1, 1, k), "should be"),
     # Section 6.6
     ("6.6.1 net", larger_max_pooling, "only the pooling"),
     ("6.6.1 net", book_net(nn.AvgPool2d), "average pooling"),
+    ("6.6.1 net", book_net(lambda k: nn.MaxPool2d(3, 2, 1)), "2×2"),
+    (
+        "6.6.1 net",
+        lambda: nn.Sequential(book_net(nn.MaxPool2d)(), nn.Softmax(1)),
+        "softmax",
+    ),
+    (
+        "6.6.2 net",
+        lambda: nn.Sequential(book_net(nn.MaxPool2d)(), nn.Softmax(1)),
+        "softmax",
+    ),
+    ("7.6.1 net", book_net(nn.MaxPool2d), "Sigmoid"),
+    ("6.6.3 counts", [6000] * 10, "clothes"),
+    (
+        "7.6.5 saturated",
+        lambda net, X: [(A < 0.05).float().mean() for A in layers_of(1, 4)(net, X)],
+        "near 1",
+    ),
     ("6.6.1 parameters", 61706 - 226 - 10, None),
     ("6.6.1 parameters", 61470, "biases"),
     ("6.6.2 net", Broken, "raises AttributeError"),  # published
@@ -629,5 +733,28 @@ def test_a_wrong_answer_is_caught(label, answer, hint):
 
 
 def test_the_zoo_is_large_and_covers_every_question():
-    assert len(ZOO) >= 60
+    assert len(ZOO) >= 200
     assert {label for label, _, _ in ZOO} == {q.label for q in registry.QUESTIONS}
+
+
+def as_list(answer, *arguments):
+    """Answer with a result in another form."""
+
+    def plain(value):
+        if isinstance(value, (tuple, list)):
+            return [plain(item) for item in value]
+        return value.tolist() if isinstance(value, torch.Tensor) else value
+
+    return plain(answer(*arguments))
+
+
+WRONG = {label: answer for label, answer, _ in ZOO if callable(answer)}
+NETS = ("net", "channels", "label")
+
+
+@pytest.mark.parametrize("label", [w for w in WRONG if not w.endswith(NETS)])
+def test_a_wrong_function_is_wrong_in_another_form(label):
+    exercise, _, keyword = label.partition(" ")
+    answer = functools.partial(as_list, WRONG[label])
+    given = {keyword: answer} if keyword else {}
+    assert not (check(exercise, **given) if keyword else check(exercise, answer))

@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 import nbformat.v4
 
+from solutions.check.forms import ACCEPTED
 from solutions.check.parts import FunctionQuestion
 from solutions.check.registry import QUESTIONS, AnyQuestion, call, entry, exercises
 from tools.notebooks import CHAPTERS, SOLUTION
@@ -37,7 +38,7 @@ def note(found: list[AnyQuestion]) -> str:
     lines = "\n".join(map(item, found))
     return (
         ":::{admonition} Check your answer\n:class: tip check-note\n\n"
-        f"{lines}\n\n[How checks work](check.md)\n:::"
+        f"{lines}\n\n{ACCEPTED} [How checks work](check.md)\n:::"
     )
 
 
