@@ -370,8 +370,9 @@ RULES: tuple[Callable[[Any], Iterator[Finding]], ...] = (
 
 
 def defined_in(folder: Path) -> set[str]:
-    """Return the names of all functions and classes of the modules in a folder."""
-    sources = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    """Return the names of functions and classes in a folder, but not of the checks."""
+    paths = (path for path in folder.rglob("*.py") if path.parent.name != "check")
+    sources = [path.read_text(encoding="utf-8") for path in paths]
     return {name for source in sources for name in definitions(ast.parse(source))}
 
 
