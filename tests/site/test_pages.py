@@ -50,6 +50,10 @@ FORMULAS = """() => {
             f => f.family.startsWith("MJX") && f.status === "loaded").length,
     };
 }"""
+# What is cut off at the right edge of its box: lines of code, and tables.
+CUT = """() => [...document.querySelectorAll(".cell pre, .cell_output:has(table)")]
+    .filter(box => box.scrollWidth > box.clientWidth)
+    .map(box => box.textContent.trim().slice(0, 60))"""
 # Writes another formula in the place of the first.
 REPLACE = """tex => {
     const formula = document.querySelector(".math:has(mjx-container)");
@@ -97,9 +101,11 @@ def check_pictures(opened):
 
 
 def check_width(opened, width):
-    """No page scrolls sideways."""
+    """No page scrolls sideways; on a wide screen no code and no table of an answer."""
     assert opened.evaluate("document.documentElement.scrollWidth") <= width
     assert opened.evaluate("document.querySelector('main').scrollWidth") <= width
+    if width >= 1280:
+        assert opened.evaluate(CUT) == []
 
 
 def violations(opened, rules):
