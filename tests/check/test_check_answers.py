@@ -206,7 +206,10 @@ RIGHT = {
     "7.5.2 windows": ([1, 0], [0, 1]),
     "7.5.3 maximum": lambda a, b: (a - b).relu() + b.relu() - (-b).relu(),
     "7.5.3 net": max_net,
-    "7.5.3 channels": lambda k: (max_net(k), pooling.tournament_widths(k)),
+    "7.5.3 channels": lambda k: (
+        max_net(k),
+        [len(K) for K in pooling.tournament_kernels(k)[:-1]],
+    ),
     "6.6.1 net": lenet_with_max_pooling,
     "6.6.1 parameters": 61706,
     "6.6.2 net": lambda: lenet.build(lenet.LeNetSpec(), seed=0),
