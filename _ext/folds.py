@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import is_exercise_node, is_solution_node
 
 # The bold words that begin the parts of every solution, see `tools/lint_notebooks.py`.
-PART = re.compile(r"(Short answer|Why|Check|Common mistakes)[.:]")
+PART = re.compile(r"(Short answer|Why|Check|Common mistakes)\b[^.:]*[.:]")
 # Ids that sphinx-exercise and sphinx-proof give to many elements of one page.
 REPEATED = {"exercise-content", "solution-content", "proof-content", "proof"}
 REVEAL = (
