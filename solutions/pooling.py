@@ -146,7 +146,7 @@ def tournament_kernels(
 def doubling_kernels(kernel_size: IntOrPair, nonnegative: bool = False) -> list[Tensor]:
     """Build ReLU layers of three channels each that are max pooling of one channel.
 
-    Two overlapping windows of m pixels, d pixels apart with ``d <= m``, together are
+    Two windows of m pixels, d pixels apart with ``d <= m``, together are
     one of m + d. So windows of 2, 4, 8, ... and in the end of k pixels are made in a
     row, each from two of the last kind, and then likewise in a column. All steps are
     matches of two numbers: ``max(a, b) = ReLU(a - b) + ReLU(b) - ReLU(-b)``.
