@@ -13,7 +13,7 @@ CHAPTER = "chapters/6_2_conv-layer.html"
 CHAPTERS = sorted(
     p.relative_to(SITE).as_posix() for p in SITE.glob("chapters/6_*.html")
 )
-PARTS = ["Hint", "Short answer", "Why", "Check", "Common mistakes"]
+PARTS = ["Hint", "Short answer", "Why", "Check", "Common mistakes", "Going deeper"]
 IN_VIEW = """element => {
     const { top, bottom } = element.getBoundingClientRect();
     return top >= 0 && top < innerHeight && bottom > 0 && element.checkVisibility();
