@@ -132,11 +132,11 @@ def test_without_javascript_folds_work_and_mathematics_is_there_as_tex(open_page
 
 def test_the_search_of_the_browser_opens_the_fold_that_has_the_words(open_page):
     # The address names words to be found as Ctrl+F does, and takes the same path.
-    page = open_page(f"{CHAPTER}#:~:text=doubly%20blocked%20Toeplitz%20matrix")
+    page = open_page(f"{CHAPTER}#:~:text=a%20pixel%20is%20copied%20up%20to")
     page.wait_for_function("document.querySelector('article details[open]')")
-    fold = page.evaluate(OPEN_FOLDS)[-1]  # the innermost
+    [fold] = page.evaluate(OPEN_FOLDS)
     text = page.locator(f"[id='{fold}']").inner_text()
-    assert "doubly blocked Toeplitz matrix" in text.replace("\n", " ")
+    assert "a pixel is copied up to" in text.replace("\n", " ")
 
 
 @pytest.mark.parametrize("at", ["file", "http"])
@@ -156,7 +156,7 @@ def test_the_search_of_the_site_finds_what_is_folded_and_shows_it(open_page, at)
     page.wait_for_function(
         f"[...document.querySelectorAll('article .highlighted')].some({IN_VIEW})"
     )
-    hit = page.locator("article .highlighted").first
+    hit = page.locator("article .highlighted:visible").first
     assert hit.inner_text().lower().startswith("toeplitz")
     counted = page.locator("article summary[data-hits]")
     assert counted.count() >= 1
@@ -200,12 +200,7 @@ def test_shown_source_is_the_tested_text_with_a_link_to_it(open_page):
                     text + "\n",
                     re.M,
                 )
-                whole = re.search(
-                    rf"^(?:@.*\n)*(?:def|class) {name}\b(?:.*\n(?=[ )\n]|$))*.*",
-                    source,
-                    re.M,
-                )
-                assert definition.rstrip() == algorithm(whole[0].rstrip())
+                assert definition.rstrip() in algorithm(source)
                 address = link.evaluate("link => link.href")
                 page_of_file, anchor = address.split("/html/", 1)[1].split("#")
                 assert anchor == name
