@@ -102,7 +102,7 @@ def test_what_stays_folded_is_an_error(write):
 
 
 def test_a_chapter_prints_unfolded_with_its_formulas(open_page):
-    page = open_page("chapters/6_2_conv-layer.html")
+    page = open_page("chapters/6_3_padding-and-strides.html")
     page.evaluate("document.fonts.ready.then(() => null)")
     answers = page.locator("article details.solution > section")
     assert answers.count() >= 4 and not answers.first.is_visible()
