@@ -110,6 +110,15 @@ def _portable_number(value: Any) -> object:
     raise TypeError
 
 
+def _listed(value: object) -> object:
+    """Return an array or a tensor as lists or a number, and leave all else."""
+    if isinstance(value, np.ndarray) or (
+        isinstance(value, Tensor) and not value.is_meta
+    ):
+        return value.tolist()
+    return value
+
+
 def number(value: object) -> int | float | Fraction:
     """Read a number, which may be a text or stand alone in a list or a tensor.
 
@@ -119,10 +128,7 @@ def number(value: object) -> int | float | Fraction:
     >>> number("1/2"), number(torch.tensor([3]))
     (Fraction(1, 2), 3)
     """
-    if isinstance(value, Tensor) and not value.is_meta:
-        value = value.tolist()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    value = _listed(value)
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     with contextlib.suppress(ValueError, ZeroDivisionError):
@@ -140,10 +146,7 @@ def sequence(value: object, length: int | None = None) -> list[Any]:
     Raises:
         TypeError: if it is none of these, or has another length.
     """
-    if isinstance(value, Tensor) and not value.is_meta:
-        value = value.tolist()
-    if isinstance(value, np.ndarray):
-        value = value.tolist()
+    value = _listed(value)
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"should be {length or 'several'} values")
     if length is not None and len(value) != length:
@@ -169,8 +172,7 @@ def pair(value: object) -> tuple[int, int]:
     >>> pair(3), pair([1, 2])
     ((3, 3), (1, 2))
     """
-    if isinstance(value, (Tensor, np.ndarray)):
-        value = value.tolist()
+    value = _listed(value)
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return whole(value[0]), whole(value[1])
     return whole(value), whole(value)

@@ -4,6 +4,7 @@ Belongs here: what is asked, what is right, which mistakes are known. Does not b
 here: our solutions (`solutions.channels`), which must stay unseen and untrusted.
 """
 
+from functools import partial
 from math import ceil, isfinite, log
 from typing import Any
 
@@ -250,6 +251,9 @@ LAYERS = [
     (1, 6, 28, 28, 5, 5, 2, 2, 1, 1),
     (4, 1, 7, 6, 4, 3, 1, 1, 2, 2),
 ]
+_of_a_layer = partial(
+    FunctionQuestion, parameters=SIZES, examples=LAYERS, inputs=_layer_sizes()
+)
 
 
 def _dense(a: tuple[int, ...], o_h: int | float, o_w: int | float) -> int | float:
@@ -534,21 +538,15 @@ QUESTIONS = (
         answer="[...]",
         judge=_judge_kernel,
     ),
-    FunctionQuestion(
+    _of_a_layer(
         "6.4.2 multiplications",
         "part a: the multiplications of one sample; padding per side, zeros included",
-        parameters=SIZES,
-        examples=LAYERS,
-        inputs=_layer_sizes(),
         oracle=multiplications,
         mistakes=COUNTING_MISTAKES,
     ),
-    FunctionQuestion(
+    _of_a_layer(
         "6.4.2 additions",
         "part a: the additions of one sample, without bias",
-        parameters=SIZES,
-        examples=LAYERS,
-        inputs=_layer_sizes(),
         oracle=_additions,
         mistakes={
             "a sum of m products takes m - 1 additions, not one.": _outputs,
@@ -562,12 +560,9 @@ QUESTIONS = (
             ),
         },
     ),
-    FunctionQuestion(
+    _of_a_layer(
         "6.4.2 memory",
         "part b: how many numbers input, kernels and output of one sample have",
-        parameters=SIZES,
-        examples=LAYERS,
-        inputs=_layer_sizes(),
         oracle=_memory,
         mistakes={
             "the output is missing.": lambda *a: _memory(*a) - _outputs(*a),
@@ -583,12 +578,9 @@ QUESTIONS = (
             "these are bytes of float32.": lambda *a: 4 * _memory(*a),
         },
     ),
-    FunctionQuestion(
+    _of_a_layer(
         "6.4.2 saved",
         "part c: how many numbers autograd keeps of one sample for the backward pass",
-        parameters=SIZES,
-        examples=LAYERS,
-        inputs=_layer_sizes(),
         oracle=_saved,
         mistakes={
             "no gradient of this layer needs its output.": _memory,
@@ -601,13 +593,10 @@ QUESTIONS = (
             "these are bytes of float32.": lambda *a: 4 * _saved(*a),
         },
     ),
-    FunctionQuestion(
+    _of_a_layer(
         "6.4.2 total",
         "part c: how many numbers the backward pass of one sample holds, without bias: "
         "what autograd kept, and the gradients of output, input and kernels",
-        parameters=SIZES,
-        examples=LAYERS,
-        inputs=_layer_sizes(),
         oracle=_total,
         mistakes={
             "what autograd kept is still there.": _memory,

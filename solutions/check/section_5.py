@@ -241,11 +241,6 @@ def _softmax_pool(x: Tensor, beta: float) -> Tensor:
     return (F.softmax(beta * x, dim=0) * x).sum()
 
 
-def _log_mean_exp(x: Tensor, beta: float) -> Tensor:
-    """Take another mean between average and maximum."""
-    return torch.logsumexp(beta * x - torch.tensor(float(len(x))).log(), 0) / beta
-
-
 @st.composite
 def _tempered(draw: Draw, *betas: float) -> tuple[Tensor, float]:
     """Generate a window and a beta."""
