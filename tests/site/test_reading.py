@@ -20,9 +20,12 @@ IN_VIEW = """element => {
     return top >= 0 && top < innerHeight && bottom > 0 && element.checkVisibility();
 }"""
 IN_VIEW_SOON = f"id => ({IN_VIEW})(document.getElementById(id))"
-# Whether every formula in a fold is set.
-SET = """id => [...document.querySelectorAll(`[id='${id}'] .math`)]
-    .every(formula => formula.querySelector("mjx-container"))"""
+# Whether every formula of a fold that can be seen is set, and some can be seen.
+SET = """id => {
+    const seen = [...document.querySelectorAll(`[id='${id}'] .math`)]
+        .filter(formula => formula.checkVisibility());
+    return seen.length && seen.every(formula => formula.querySelector("mjx-container"));
+}"""
 OPEN_FOLDS = """() => [...document.querySelectorAll("article details")]
     .filter(fold => fold.open).map(fold => fold.id)"""
 
