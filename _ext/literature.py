@@ -8,18 +8,19 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-# Allowed on items of a list alone, and deprecated; docutils gives it to a `div`.
-ROLE = ' role="doc-biblioentry"'
+# The first is deprecated, and allowed on `li` alone; docutils gives it to a `div`, whose
+# parent has the role of a list.
+DROPPED, ROLE = 'role="doc-biblioentry"', 'role="listitem"'
 
 
-def drop_role(
+def replace_role(
     app: Sphinx, pagename: str, template: str, context: dict[str, Any], _: Any
 ) -> None:
-    """Take the role from the entries of a page."""
-    context["body"] = context.get("body", "").replace(ROLE, "")
+    """Let the entries of a page be items of their list."""
+    context["body"] = context.get("body", "").replace(DROPPED, ROLE)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension."""
-    app.connect("html-page-context", drop_role)
+    app.connect("html-page-context", replace_role)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
