@@ -8,7 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-# The first is deprecated, and allowed on `li` alone; docutils gives it to a `div`, whose
+# The first is deprecated, and allowed on `li` alone; docutils gives it to a `div` whose
 # parent has the role of a list.
 DROPPED, ROLE = 'role="doc-biblioentry"', 'role="listitem"'
 
