@@ -20,6 +20,8 @@ WORDS, LINES = 200, 25  # read in a minute
 MINUTES = 5
 LONGER = dict.fromkeys(("ex-6-4-1", "ex-6-4-2", "ex-6-6-2"), 8)  # many parts
 ALL_WORDS = 22_000
+PARTS = {"Short answer": 120, "Why": 250}  # words beside the formulas
+LEAD = re.compile(r"\*\*(Short answer|Why|Check|Common mistakes)\b")
 KINDS = ("words", "lines", "deeper")
 DEEPER = re.compile(r"^:class:.*\bdeeper\b", re.M)
 NO_TEXT = re.compile(r"^:::.*$|^:\w+:.*$|(?<=\])\([^)]*\)", re.M)
@@ -54,19 +56,39 @@ def seen(cells: Any) -> Iterator[tuple[str, int]]:
                     yield "lines", len(shown.splitlines())
 
 
+def parts(cells: Any) -> Counter[str]:
+    """Count the words of an answer by part, without formulas and what is folded."""
+    part, found = "", Counter[str]()
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            if DEEPER.search(cell.source):
+                break
+            for line in FORMULA.sub(" ", cell.source).splitlines():
+                if lead := LEAD.match(line):
+                    part = lead[1]
+                found[part] += words(LEAD.sub("", line))
+    return found
+
+
 def main() -> int:
     """Print the table; return the exit status, 1 if an answer is too long."""
     rows, over, total = [], [], 0
     for path in chapters():
         for solution in solutions_of(read(path).cells):
+            cells = [cell for _, cell in solution.cells]
             counts: Counter[str] = Counter()
-            for kind, count in seen(cell for _, cell in solution.cells):
+            for kind, count in seen(cells):
                 counts[kind] += count
             minutes = counts["words"] / WORDS + counts["lines"] / LINES
             total += counts["words"]
             rows.append((solution.label, *map(counts.get, KINDS), f"{minutes:.1f}"))
             if minutes > (limit := LONGER.get(solution.label, MINUTES)):
                 over.append(f"{solution.label}: {minutes:.1f} min, more than {limit}")
+            over += [
+                f"{solution.label}, {part}: {count} words, more than {PARTS[part]}"
+                for part, count in parts(cells).items()
+                if count > PARTS.get(part, count)
+            ]
     print(tabulate(rows, headers=("answer", *KINDS, "minutes")))
     if total > ALL_WORDS:
         over.append(f"{total} words inside answers, more than {ALL_WORDS}")

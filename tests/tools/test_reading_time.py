@@ -5,7 +5,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from tools import reading_time
-from tools.reading_time import seen
+from tools.reading_time import parts, seen
 
 DEEP = ":::{admonition} Going deeper: more\n:class: deeper\n\nOne two.\n:::"
 
@@ -37,6 +37,19 @@ def test_what_is_seen():
     assert list(seen(cells)) == expected
 
 
+def test_the_parts_of_an_answer():
+    cells = [
+        new_markdown_cell("**Short answer.**\nTwo words, and $x$."),
+        new_markdown_cell("**Why, part a.**\nBecause $$\na\n$$ one."),
+        new_code_cell("a = 1"),
+        new_markdown_cell("**Why.** It is so.\n\n**Check.** Run it."),
+        new_markdown_cell(DEEP),
+        new_markdown_cell("**Why.** Folded."),
+    ]
+    expected = {"Short answer": 3, "Why": 2 + 2 + 3, "Check": 2}
+    assert parts(cells) == expected
+
+
 @pytest.mark.parametrize("words, status", [(1000, 0), (1001, 1)])
 def test_a_long_answer_is_refused(monkeypatch, tmp_path, capsys, words, status):
     path = tmp_path / "6_1_short.ipynb"
@@ -45,3 +58,12 @@ def test_a_long_answer_is_refused(monkeypatch, tmp_path, capsys, words, status):
     monkeypatch.setattr(reading_time, "chapters", lambda: [path])
     assert reading_time.main() == status
     assert ("ex-6-1-1: 5.0 min, more than 5" in capsys.readouterr().out) == bool(status)
+
+
+def test_a_long_part_is_refused(monkeypatch, tmp_path, capsys):
+    path = tmp_path / "6_1_short.ipynb"
+    cells = answer(new_markdown_cell("**Why.** " + "word " * 251))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    monkeypatch.setattr(reading_time, "chapters", lambda: [path])
+    assert reading_time.main() == 1
+    assert "ex-6-1-1, Why: 251 words, more than 250" in capsys.readouterr().out
