@@ -20,7 +20,7 @@ WORDS, LINES = 200, 25  # read in a minute
 MINUTES = 5
 LONGER = dict.fromkeys(("ex-6-4-1", "ex-6-4-2", "ex-6-6-2"), 8)  # many parts
 ALL_WORDS = 22_000
-PARTS = {"Short answer": 120, "Why": 250}  # words beside the formulas
+PARTS = {"Short answer": 120, "Why": 250}  # words beside formulas, in five minutes
 LEAD = re.compile(r"\*\*(Short answer|Why|Check|Common mistakes)\b")
 KINDS = ("words", "lines", "deeper")
 DEEPER = re.compile(r"^:class:.*\bdeeper\b", re.M)
@@ -82,13 +82,15 @@ def main() -> int:
             minutes = counts["words"] / WORDS + counts["lines"] / LINES
             total += counts["words"]
             rows.append((solution.label, *map(counts.get, KINDS), f"{minutes:.1f}"))
-            if minutes > (limit := LONGER.get(solution.label, MINUTES)):
+            limit = LONGER.get(solution.label, MINUTES)
+            if minutes > limit:
                 over.append(f"{solution.label}: {minutes:.1f} min, more than {limit}")
-            over += [
-                f"{solution.label}, {part}: {count} words, more than {PARTS[part]}"
-                for part, count in parts(cells).items()
-                if count > PARTS.get(part, count)
-            ]
+            for part, at_most in PARTS.items():
+                count, at_most = parts(cells)[part], at_most * limit // MINUTES
+                if count > at_most:
+                    over.append(
+                        f"{solution.label}, {part}: {count} words, more than {at_most}"
+                    )
     print(tabulate(rows, headers=("answer", *KINDS, "minutes")))
     if total > ALL_WORDS:
         over.append(f"{total} words inside answers, more than {ALL_WORDS}")
