@@ -48,6 +48,30 @@ KNOBS = {
     "f. 12 epochs": replace(BASE, num_epochs=12),
 }
 
+# The activations at three learning rates each, a factor of three apart.
+GRID = {
+    f"{activation}, rate {lr}": replace(
+        BASE, lr=lr, spec=replace(LENET, activation=activation)
+    )
+    for activation, rates in (
+        ("sigmoid", (0.3, 0.9, 2.7)),
+        ("tanh", (0.1, 0.3, 0.9)),
+        ("relu", (0.03, 0.1, 0.3)),
+    )
+    for lr in rates
+}
+
+# The window, the channels and the dense layers again, under ReLU at its best rate.
+SIZES = {name: r for name, r in KNOBS.items() if name == "LeNet" or name[0] in "abe"}
+RELU_SIZES = {
+    name: replace(r, lr=0.1, spec=replace(r.spec, activation="relu"))
+    for name, r in SIZES.items()
+}
+
+# What smaller nets lose under ReLU is near to what chance moves: more seeds for them.
+RELU_SMALLER = {n: RELU_SIZES[n] for n in ("LeNet", "b. half the channels")}
+RELU_SMALLER |= {name: r for name, r in RELU_SIZES.items() if name[0] == "e"}
+
 # What gained together, with LeNet's own layers.
 TANH_MAX = replace(BASE, lr=0.3, spec=LeNetSpec(activation="tanh", pooling="max"))
 TOGETHER = {"tanh, max pooling, rate 0.3": TANH_MAX}
@@ -87,6 +111,9 @@ WIDER = {
     "and mirroring": replace(WIDE, mirror=True),
     "and weight decay": replace(WIDE, weight_decay=5e-4),
 }
+# Without momentum the sum of the steps that one gradient takes is a tenth, so the
+# fair comparison is that at ten times the rate.
+MATCHED = {"no momentum, rate 2": replace(RECIPE, momentum=0.0, lr=2.0)}
 MOVED = {"moved": DIGITS, "not moved": RECIPE}
 
 # One epoch at a constant rate, too large for some: how many seeds learn anything?
@@ -100,6 +127,8 @@ RATES = {
 
 # Chance moves the mean of three seeds by as much as most ingredients do.
 TWELVE = tuple(range(12))
+# These are added to three seeds that are too few.
+MORE = (3, 4, 5)
 # A share of seeds needs still more.
 TWENTY = tuple(range(20))
 
@@ -120,9 +149,13 @@ EXPERIMENTS = {
     "test: recipe": Experiment(RECIPE, final=True),
     "test: digits": Experiment(DIGITS, "MNIST", final=True),
     **_named("knobs", KNOBS),
+    **_named("grid", GRID),
+    **_named("ReLU", RELU_SIZES),
+    **_named("more ReLU", RELU_SMALLER, seeds=MORE),
     **_named("together", TOGETHER),
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
+    **_named("matched", MATCHED),
     **_named("wider", WIDER, seeds=TWELVE),
     **_named("digits", MOVED, name="MNIST", seeds=TWELVE),
 }

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from solutions.lenet import build, layer_costs
-from solutions.training.experiments import ABLATIONS, EXPERIMENTS, KNOBS, TOGETHER
+from solutions.training.experiments import (
+    ABLATIONS,
+    EXPERIMENTS,
+    GRID,
+    KNOBS,
+    RELU_SIZES,
+    TOGETHER,
+)
 from solutions.training.study import read
 
 RESULTS = Path(__file__).parents[2] / "chapters" / "study.json"
@@ -25,7 +32,7 @@ def test_only_experiments_called_test_use_the_test_set():
         assert experiment.final == name.startswith("test: ")
 
 
-@pytest.mark.parametrize("recipes", [KNOBS, TOGETHER, ABLATIONS])
+@pytest.mark.parametrize("recipes", [KNOBS, GRID, RELU_SIZES, TOGETHER, ABLATIONS])
 def test_no_recipe_stands_under_two_names(recipes):
     assert len(set(recipes.values())) == len(recipes)
 
