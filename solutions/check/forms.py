@@ -110,7 +110,7 @@ def _portable_number(value: Any) -> object:
     raise TypeError
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Return an array or a tensor as lists or a number, and leave all else."""
     if isinstance(value, np.ndarray) or (
         isinstance(value, Tensor) and not value.is_meta
@@ -128,7 +128,7 @@ def number(value: object) -> int | float | Fraction:
     >>> number("1/2"), number(torch.tensor([3]))
     (Fraction(1, 2), 3)
     """
-    value = _listed(value)
+    value = listed(value)
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     with contextlib.suppress(ValueError, ZeroDivisionError):
@@ -146,7 +146,7 @@ def sequence(value: object, length: int | None = None) -> list[Any]:
     Raises:
         TypeError: if it is none of these, or has another length.
     """
-    value = _listed(value)
+    value = listed(value)
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"should be {length or 'several'} values")
     if length is not None and len(value) != length:
@@ -172,7 +172,7 @@ def pair(value: object) -> tuple[int, int]:
     >>> pair(3), pair([1, 2])
     ((3, 3), (1, 2))
     """
-    value = _listed(value)
+    value = listed(value)
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return whole(value[0]), whole(value[1])
     return whole(value), whole(value)
@@ -237,18 +237,24 @@ def kernel(value: object) -> Tensor:
 
 
 def windows(value: object) -> tuple[Tensor, Tensor]:
-    """Read the first two of some windows, each as one row of as many pixels.
+    """Read two windows, each as one row of as many pixels.
+
+    A third one is left out if it is that halfway between the others.
 
     Raises:
         TypeError: if there are no two such windows.
     """
     try:
-        A, B = (tensor(window).flatten() for window in sequence(value)[:2])
-    except (TypeError, ValueError):
+        rows = _stacked([tensor(window).flatten() for window in sequence(value)])
+    except TypeError:
         raise TypeError("should be a pair of windows (A, B) of numbers") from None
-    if len(A) != len(B) or len(A) == 0:
+    for i in range(3) if len(rows) == 3 else ():
+        others = torch.cat([rows[:i], rows[i + 1 :]])
+        if torch.allclose(others.mean(0), rows[i]):
+            return others[0], others[1]
+    if len(rows) != 2 or rows.numel() == 0:
         raise TypeError("should be two windows with equally many pixels")
-    return A, B
+    return rows[0], rows[1]
 
 
 @contextlib.contextmanager
