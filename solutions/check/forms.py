@@ -103,6 +103,8 @@ def _portable_number(value: Any) -> object:
         return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, (str, bytes, type)):
         raise TypeError
+    if isinstance(value, dict):  # such as a Counter of digits
+        return portable([value[key] for key in range(len(value))])
     if hasattr(value, "tolist"):
         return portable(value.tolist(), (id(value),))
     if isinstance(value, (numbers.Real, Decimal)) or hasattr(value, "__float__"):
@@ -147,6 +149,8 @@ def sequence(value: object, length: int | None = None) -> list[Any]:
         TypeError: if it is none of these, or has another length.
     """
     value = listed(value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]  # as a matrix of one row
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"should be {length or 'several'} values")
     if length is not None and len(value) != length:

@@ -18,9 +18,6 @@ from torch import Tensor
 
 from solutions.notebook.reproducibility import generator
 
-# What a composite strategy draws with; hypothesis' own type cannot be checked at run
-# time, which the tests do.
-Draw: TypeAlias = Callable[..., Any]
 Arguments: TypeAlias = tuple[Any, ...]
 
 
@@ -36,16 +33,13 @@ def distinct(*shape: int, seed: int = 0) -> Tensor:
     return numbers.float().reshape(shape)
 
 
-def image(draw: Draw, *shape: int) -> Tensor:
-    """Draw a tensor: its numbers are all different, or all ones, or all zeros.
+def image(kind: int, *shape: int) -> Tensor:
+    """Return a tensor: its numbers are all different, or all ones, or all zeros.
 
     Only the shapes are left to hypothesis, so that it finds the smallest ones. What
     stands in them is made simpler afterwards, see `simpler`.
     """
-    kind = draw(st.integers(0, 4))
-    if kind > 2:
-        return torch.full(shape, kind - 3.0)
-    return distinct(*shape, seed=kind)
+    return distinct(*shape, seed=kind) if kind < 3 else torch.full(shape, kind - 3.0)
 
 
 def simpler(arguments: tuple[object, ...]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -106,21 +100,25 @@ def shaped(shapes: str, *sizes: tuple[int, ...]) -> list[Arguments]:
     ]
 
 
-@st.composite
-def tensors(draw: Draw, /, shapes: str, largest: int = 3, **ranges: Any) -> Arguments:
+def tensors(
+    shapes: str, largest: int = 3, **ranges: tuple[int, int]
+) -> st.SearchStrategy[Arguments]:
     """Generate arguments of such shapes, see `shaped`.
 
     Args:
-        draw: draws.
         shapes: of each argument.
         largest: what a size is at most; at least it is 1.
         ranges: the smallest and the largest of those sizes for which it is not so.
     """
     sizes = {
-        name: draw(st.integers(*ranges.get(name, (1, largest))))
-        for name in _names(shapes)
+        name: st.integers(*ranges.get(name, (1, largest))) for name in _names(shapes)
     }
-    return _made(shapes, sizes, lambda *shape, seed: image(draw, *shape))
+    kinds = st.tuples(*[st.integers(0, 4)] * (shapes.count(",") + 1))
+
+    def made(sizes: Any, kinds: Any) -> Arguments:
+        return _made(shapes, sizes, lambda *shape, seed: image(kinds[seed], *shape))
+
+    return st.builds(made, st.fixed_dictionaries(sizes), kinds)
 
 
 def whole(*largest: int | tuple[int, int]) -> st.SearchStrategy[Arguments]:
@@ -129,11 +127,11 @@ def whole(*largest: int | tuple[int, int]) -> st.SearchStrategy[Arguments]:
     return st.tuples(*(st.integers(*pair) for pair in bounds))
 
 
-@st.composite
-def planes(draw: Draw, axis: st.SearchStrategy[Arguments]) -> Arguments:
+def planes(axis: st.SearchStrategy[Arguments]) -> st.SearchStrategy[Arguments]:
     """Generate the sizes of a vertical and of a horizontal axis, in turn."""
-    pairs = zip(draw(axis), draw(axis), strict=True)
-    return tuple(itertools.chain(*pairs))
+    return st.tuples(axis, axis).map(
+        lambda both: tuple(itertools.chain(*zip(*both, strict=True)))
+    )
 
 
 # Settings (n, k, p, s) of one axis for which the window fits.

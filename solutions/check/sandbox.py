@@ -286,7 +286,7 @@ def _run(
             if not _same(*pair)
         ),
         shared=tuple(i for i, a in enumerate(arguments) if _shares(value, a)),
-        operations=frozenset(seen.used) if seen else frozenset(),
+        operations=seen.operations(found) if seen else frozenset(),
         origin=seen.origin(value) if seen else frozenset(),
     )
 

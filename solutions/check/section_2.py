@@ -90,7 +90,7 @@ MESSAGES = {
 }
 
 
-NO_ERROR = ("none", "no", "no error", "nothing", "no error at all", "it works")
+NO_ERROR = ("none", "no", "nothing", "it works")
 
 
 def _judge_error(answer: Any) -> None:
@@ -103,7 +103,7 @@ def _judge_error(answer: Any) -> None:
     except RuntimeError as error:
         message = str(error)
     demand(
-        said in (message.lower(), *NO_ERROR),
+        said in (message.lower(), *NO_ERROR) or "no error" in said,
         "The hand-written layer, given an image (6, 8), does not say that.",
         next((hint for phrase, hint in MESSAGES.items() if phrase in said), None),
     )

@@ -211,15 +211,15 @@ def _pointwise(c_i: int, c_o: int, h: int, w: int, *rest: int) -> int:
 def _judge_numbers(value: Any) -> str:
     """Check three numbers whose float32 sum depends on the order of the additions."""
     numbers = [float(forms.number(x)) for x in forms.sequence(value, 3)]
-    for dtype in (torch.float32, torch.float64):
-        a, b, c = torch.tensor(numbers, dtype=dtype)
+    found = []
+    for name in ("float32", "float64"):
+        a, b, c = torch.tensor(numbers, dtype=getattr(torch, name))
         left, right = float((a + b) + c), float(a + (b + c))
         if left != right and isfinite(left) and isfinite(right):
-            name = str(dtype).removeprefix("torch.")
             sums = f"(a + b) + c is {left:.17g}, but a + (b + c) is {right:.17g}"
             return f"In {name} {sums}."
-    text = f"Both orders give {left:.9g}, in float32 and in float64."
-    raise WrongError(text)
+        found.append(f"{left:.9g} in {name}")
+    raise WrongError(f"Both orders give {' and '.join(found)}.")
 
 
 def _general(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:

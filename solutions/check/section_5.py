@@ -122,7 +122,7 @@ def _combined(rule: Call, *sizes: int) -> Any:
 _combinations = partial(_combined, positions)
 
 
-def _fits(sizes: tuple[int, ...]) -> bool:
+def _fits(sizes: Arguments) -> bool:
     _, h, w, ph, pw, _, _, qh, qw = sizes
     return all(2 * q <= p <= n + 2 * q for n, p, q in ((h, ph, qh), (w, pw, qw)))
 

@@ -67,15 +67,12 @@ def _facts_of_net(function: Call) -> tuple[object, ...]:
     net = function if isinstance(function, nn.Module) else function()
     if not isinstance(net, nn.Module):
         return ("type", type(net).__name__)
-    X = torch.rand(BATCH, 1, 28, 28)
+    X = torch.rand(BATCH, 1, 28, 28).to(next(net.parameters(), torch.ones(())).dtype)
     logits = net(X)
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (BATCH, 10):
         return ("shape", tuple(getattr(logits, "shape", ())))
     logits = _shaken(net)(X)
-    if (
-        torch.allclose(logits.sum(1), torch.ones(BATCH), atol=1e-4)
-        and (logits >= 0).all()
-    ):
+    if (logits >= 0).all() and torch.allclose(logits.sum(1), X.new_ones(BATCH)):
         return ("softmax", None)
     F.cross_entropy(logits, torch.arange(BATCH)).backward()
     for name, p in net.named_parameters():
@@ -88,7 +85,7 @@ def _facts_of_net(function: Call) -> tuple[object, ...]:
 @torch.no_grad()
 def _computes_as(net: nn.Module, name: tuple[str, str], X: Tensor) -> bool:
     """Say whether a net computes what one of `LENETS` does with the same weights."""
-    lenet = _lenet(*LENETS[name])
+    lenet = _lenet(*LENETS[name]).to(X.dtype)
     weights = {tuple(p.shape): p for p in net.parameters()}
     if sorted(weights) != sorted(tuple(p.shape) for p in lenet.parameters()):
         return False
