@@ -62,13 +62,9 @@ def kind_of(value: object) -> str:
 def portable(value: object, inside: tuple[int, ...] = ()) -> object:
     """Return a value in a form that can leave the process without risk.
 
-    Args:
-        value: anything.
-        inside: the lists that contain it.
-
-    Returns:
-        Numbers and texts as Python's own, tensors as plain copies (of a huge one only
-        the shape), tuples and lists of these, `Foreign` for everything else.
+    Numbers and texts become Python's own, tensors plain copies (of a huge one only the
+    shape), and all else but tuples and lists of these `Foreign`. `inside` are the lists
+    that contain the value.
 
     >>> portable([np.float32(1), {2}])
     [1.0, Foreign(kind='set')]
@@ -185,12 +181,8 @@ def pair(value: object) -> tuple[int, int]:
 def tensor(value: object, finite: bool = True) -> Tensor:
     """Read numbers in any arrangement as a float64 tensor.
 
-    Args:
-        value: a number, a nested list, an array or a tensor.
-        finite: whether infinity and NaN are no numbers.
-
     Raises:
-        TypeError: if it is none of these.
+        TypeError: if there are others, or infinite ones, if they must be finite.
 
     >>> tensor([[1, "1/2"]])
     tensor([[1.0000, 0.5000]], dtype=torch.float64)
@@ -285,17 +277,10 @@ def in_float64(compute: Call, arguments: Sequence[object]) -> Any:
 def difference(
     expected: Any, value: Any, exact: bool = False, slack: float = SLACK
 ) -> str | None:
-    """Say in which way a result is not the expected one.
+    """Say in which way a result, from `portable`, is not the expected one.
 
-    Args:
-        expected: a tensor, a number, or a tuple of these.
-        value: the result, from `portable`.
-        exact: whether even rounding counts.
-        slack: how much rounding is allowed, as a share of the largest number.
-
-    Returns:
-        What is wrong, "" if only the values are; None if they agree. Of a type with
-        less precision the slack is larger.
+    It is "" if only the values are wrong, and None if nothing is. How much rounding is
+    allowed is a share of the largest number; of a type with less precision it is more.
 
     >>> difference(4, 4.0)
     >>> difference(torch.zeros(2), torch.zeros(3))
@@ -358,14 +343,9 @@ def ways(arguments: Sequence[object]) -> list[str]:
     return found
 
 
-def adapted(function: Call, way: str, names: Sequence[str]) -> Call:
-    """Return a function that is called as asked, and calls the reader's in its way.
-
-    Args:
-        function: the reader's.
-        way: one of `ways`.
-        names: the names of the parameters that were asked for.
-    """
+def adapted(load: Callable[[], Call], way: str, names: Sequence[str]) -> Call:
+    """Return a function that is called as asked, and calls the reader's in its way."""
+    function = load()
     if way == "as asked":
         return function
     if way == "by name":
@@ -385,6 +365,8 @@ def adapted(function: Call, way: str, names: Sequence[str]) -> Call:
     return each
 
 
+OTHER_NAMES = {"p": "padding", "pad": "padding", "": "stride", "image": "x"}
+OTHER_NAMES |= {"input": "x", "kernel": "k", "filter": "k", "weight": "w"}
 FORMS: dict[str, Callable[[Tensor], object]] = {
     "arrays": lambda x: x.numpy(),
     "lists": lambda x: x.tolist(),
@@ -403,7 +385,7 @@ def _order(function: Call, names: Sequence[str]) -> list[int]:
 
     def plain(name: str) -> str:
         short = name.lower().replace("_", "").rstrip("s")
-        return {"p": "padding", "pad": "padding", "": "stride"}.get(short, short)
+        return OTHER_NAMES.get(short, short)
 
     theirs = [plain(name) for name in inspect.signature(function).parameters]
     ours = [plain(name) for name in names]

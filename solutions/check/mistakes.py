@@ -53,12 +53,7 @@ def computations(mistakes: Mistakes) -> Iterator[tuple[str, Call]]:
 
 
 def general(oracle: Call, names: Sequence[str]) -> Iterator[tuple[str, Call]]:
-    """Yield the hints of the shared mistakes, with what they compute.
-
-    Args:
-        oracle: what is right.
-        names: the names of its parameters.
-    """
+    """Yield the hints of shared mistakes, with what they make of a right function."""
     if PADDED.keys() & set(names):
         yield PADDING_ONCE, partial(_padded_once, oracle, names)
     for hint, changes in CHANGED.items():

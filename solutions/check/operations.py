@@ -75,11 +75,9 @@ class Rule:
     allows: frozenset[str] = frozenset()
 
     def fault(self, used: frozenset[str], origin: frozenset[str]) -> str | None:
-        """Say which operation breaks the rule.
+        """Say which of the operations on the inputs breaks the rule.
 
-        Args:
-            used: the operations on the inputs.
-            origin: the kinds that lead to the result.
+        `origin` are the kinds of those that lead to the result.
         """
         wrong = used - self.allows if self.allows else used & self.forbids
         if wrong - {MASK} or (wrong and self.needs in origin | {""}):

@@ -8,6 +8,7 @@ to `section_6`), nor any solution: the oracle is `torch.nn.functional`.
 import dis
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import FunctionType
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from solutions.check.forms import (
     SLACK,
     Call,
+    adapted,
     difference,
     in_float64,
     kind_of,
@@ -142,7 +144,8 @@ class FunctionQuestion(Question):
                 self.judge(value, *arguments)
                 return None
             if self.may_refuse is not None and self.may_refuse(*arguments):
-                return None if number(value) <= 0 else "No window fits: no output."
+                is_none = value is None or number(value) <= 0
+                return None if is_none else "No window fits: no output."
         except WrongError as error:
             return str(error)
         except TypeError as error:
@@ -151,16 +154,7 @@ class FunctionQuestion(Question):
         return difference(right, value, self.is_exact, self.slack)
 
     def check(self, load: Load, sandbox: Sandbox, time_limit: float) -> Result:
-        """Check a function.
-
-        Args:
-            load: returns the function, in the sandbox.
-            sandbox: runs it.
-            time_limit: seconds that one call may take.
-
-        Returns:
-            The result.
-        """
+        """Check the function that `load` returns in the sandbox."""
         calls = _Calls(self, load, sandbox, time_limit)
         first = calls.outcome(self.examples[0])
         if first.how == "missing":
@@ -211,6 +205,7 @@ class FunctionQuestion(Question):
             yield from general(oracle, self.parameters)
 
 
+@dataclass
 class _Calls:
     """The calls of one function in one check, each made once.
 
@@ -219,18 +214,13 @@ class _Calls:
         way: how the function takes its arguments.
     """
 
-    def __init__(
-        self,
-        question: FunctionQuestion,
-        load: Load,
-        sandbox: Sandbox,
-        time_limit: float,
-    ) -> None:
-        self.question, self.load = question, load
-        self.sandbox, self.time_limit = sandbox, time_limit
-        self.accident: Arguments | None = None
-        self.way = "as asked"
-        self._made: dict[str, dict[str, tuple[Arguments, Outcome]]] = {}
+    question: FunctionQuestion
+    load: Load
+    sandbox: Sandbox
+    time_limit: float
+    accident: Arguments | None = None
+    way: str = "as asked"
+    _made: dict[str, dict[str, tuple[Arguments, Outcome]]] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -245,14 +235,10 @@ class _Calls:
     def _run(self, arguments: Arguments) -> Outcome:
         """Call the function in the sandbox."""
         question = self.question
+        load = partial(adapted, self.load, self.way, question.parameters)
+        record = question.rule is not None
         outcome = self.sandbox.run(
-            self.load,
-            arguments,
-            self.time_limit,
-            question.call,
-            question.rule is not None,
-            self.way,
-            question.parameters,
+            load, arguments, self.time_limit, question.call, record
         )
         if outcome.how in ("hung", "died") and self.accident is None:
             self.accident = arguments

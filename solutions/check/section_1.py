@@ -57,20 +57,22 @@ def _uses(n: int, k: int, i: int) -> int:
     return int(F.conv_transpose1d(windows, torch.ones(1, 1, k))[0, 0, i])
 
 
-def seen(size: int, *layers: tuple[int, int, int]) -> int:
-    """Measure the span that the first output sees, from its gradient.
+def seen(pixels: int, *layers: tuple[int, int, int]) -> Tensor:
+    """Find the pixels, of more, that the first output sees, from its gradient.
 
-    Args:
-        size: more pixels than it sees.
-        layers: kernel size, stride and dilation of each.
+    Of each layer come kernel size, stride and dilation.
     """
-    X = torch.zeros(1, 1, size, dtype=torch.float64, requires_grad=True)
+    X = torch.zeros(1, 1, pixels, dtype=torch.float64, requires_grad=True)
     Y: Tensor = X
     for k, s, d in layers:
         taps = torch.ones(1, 1, k, dtype=torch.float64)
         Y = F.conv1d(Y, taps, stride=s, dilation=d)
     (gradient,) = torch.autograd.grad(Y[0, 0, 0], X)
-    return int(gradient.nonzero()[-1, 2]) + 1
+    return gradient.nonzero()[:, 2]
+
+
+def _seen_words(k: int, dilations: tuple[int, ...]) -> Tensor:
+    return seen(1 + k * sum(dilations), *((k, 1, d) for d in dilations))
 
 
 def _full(f: Tensor, g: Tensor) -> Tensor:
@@ -332,10 +334,11 @@ QUESTIONS = (
         "the span that one output sees after layers of k taps with these dilations (a "
         "tuple): from the first word that can change it to the last, and all between",
         parameters=("k", "dilations"),
-        examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,))],
+        examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4)), (1, (3,)), (2, (2,))],
         inputs=whole(4, *[4] * 3).map(lambda a: (a[0], a[1:])),
-        oracle=lambda k, ds: seen(1 + k * sum(ds), *((k, 1, d) for d in ds)),
+        oracle=lambda k, ds: int(_seen_words(k, ds)[-1]) + 1,
         mistakes={
+            "what lies between them counts too.": lambda k, ds: len(_seen_words(k, ds)),
             "the dilation is missing.": lambda k, ds: 1 + len(ds) * (k - 1),
             "the output's own word is missing.": lambda k, ds: (k - 1) * sum(ds),
             "neighbouring windows overlap.": lambda k, ds: k ** len(ds),

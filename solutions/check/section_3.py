@@ -100,7 +100,7 @@ EXAMPLES = [
 ]
 
 
-def _plane(rule: Call, *sizes: int) -> tuple[int, int]:
+def _plane(rule: Call, *sizes: int) -> tuple[Any, Any]:
     """Apply a rule for one axis to both."""
     return rule(*sizes[::2]), rule(*sizes[1::2])
 
@@ -148,9 +148,10 @@ def _judge_own(value: Any) -> None:
     )
 
 
-def _judge_setting(value: Any, wanted: Any, sizes: range, what: str) -> None:
-    """Run a layer with the setting on inputs of many sizes."""
-    for k, p, s in zip(*_sizes(value, "kernel_size, padding, stride"), strict=True):
+def _judge_setting(value: Any, wanted: Any, sizes: range, what: str) -> Any:
+    """Run a layer with the setting on inputs of many sizes; return its kernel size."""
+    setting = _sizes(value, "kernel_size, padding, stride")
+    for k, p, s in zip(*setting, strict=True):
         is_total = all(_total(n, k, p, s) == wanted(n) for n in sizes)
         hint = "padding is per side here; the book's p counts both sides."
         for n in sizes:
@@ -158,13 +159,13 @@ def _judge_setting(value: Any, wanted: Any, sizes: range, what: str) -> None:
             found = positions(n, k, p, s)
             text = f"{n} pixels become {found}, which {what}."
             demand(found == wanted(n), text, hint if is_total else None)
+    return setting[0]
 
 
 def _judge_same(value: Any) -> None:
     """The size must stay, whatever it is."""
-    _judge_setting(value, lambda n: n, range(8, 24), "is another size")
-    text = "A window of one pixel keeps every size: choose another."
-    demand(forms.pair(value[0]) != (1, 1), text)
+    k = _judge_setting(value, lambda n: n, range(8, 24), "is another size")
+    demand(k != (1, 1), "A window of one pixel keeps every size: choose another.")
 
 
 def _judge_halving(value: Any) -> None:
@@ -215,6 +216,11 @@ def _reflected(X: Tensor, p: int) -> Tensor:
 def _doubled(X: Tensor, p: int) -> Tensor:
     """Mirror outside of the border pixels."""
     return torch.from_numpy(np.pad(X.numpy(), p, mode="symmetric"))
+
+
+def _seen_pixels(ks: tuple[int, ...], ss: tuple[int, ...]) -> Tensor:
+    layers = ((k, s, 1) for k, s in zip(ks, ss, strict=True))
+    return seen(sum(ks) * prod(ss), *layers)
 
 
 def _padded(X: Tensor, p: int, mode: str) -> Tensor:
@@ -425,10 +431,11 @@ QUESTIONS = (
             ((2, 3, 4), (3, 1, 2)),
         ],
         inputs=whole(5, 3, 5, 3, 5, 3).map(lambda a: (a[::2], a[1::2])),
-        oracle=lambda ks, ss: seen(
-            sum(ks) * prod(ss), *((k, s, 1) for k, s in zip(ks, ss, strict=True))
-        ),
+        oracle=lambda ks, ss: int(_seen_pixels(ks, ss)[-1]) + 1,
         mistakes={
+            "what lies between them counts too.": lambda ks, ss: len(
+                _seen_pixels(ks, ss)
+            ),
             "a stride makes the steps of all later layers larger.": lambda ks, ss: (
                 1 + sum(k - 1 for k in ks)
             ),
