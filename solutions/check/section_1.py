@@ -334,7 +334,7 @@ QUESTIONS = (
         "the span that one output sees after layers of k taps with these dilations (a "
         "tuple): from the first word that can change it to the last, and all between",
         parameters=("k", "dilations"),
-        examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4)), (1, (3,)), (2, (2,))],
+        examples=[(3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,)), (2, (2,))],
         inputs=whole(4, *[4] * 3).map(lambda a: (a[0], a[1:])),
         oracle=lambda k, ds: int(_seen_words(k, ds)[-1]) + 1,
         mistakes={
