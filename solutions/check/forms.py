@@ -84,12 +84,12 @@ def portable(value: object, inside: tuple[int, ...] = ()) -> object:
     if value is None or type(value) in (bool, float, complex, str):
         return value
     try:
-        return _portable_number(value)
+        return _portable_number(value, (*inside, id(value)))
     except Exception:  # whatever it is, it is no number
         return Foreign(type(value).__name__)
 
 
-def _portable_number(value: Any) -> object:
+def _portable_number(value: Any, inside: tuple[int, ...]) -> object:
     """Return a number of NumPy or SymPy as Python's own, a matrix as a list."""
     if isinstance(value, (np.bool_, np.complexfloating)):
         return value.item()
@@ -100,9 +100,9 @@ def _portable_number(value: Any) -> object:
     if isinstance(value, (str, bytes, type)):
         raise TypeError
     if isinstance(value, dict):  # such as a Counter of digits
-        return portable([value[key] for key in range(len(value))])
+        return portable([value[key] for key in range(len(value))], inside)
     if hasattr(value, "tolist"):
-        return portable(value.tolist(), (id(value),))
+        return portable(value.tolist(), inside)
     if isinstance(value, (numbers.Real, Decimal)) or hasattr(value, "__float__"):
         return float(value)
     raise TypeError

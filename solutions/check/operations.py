@@ -41,6 +41,7 @@ KINDS = {
         ),
         CONVOLUTION,
     ),
+    "_local_scalar_dense": "item",
 }
 LINEAR = frozenset(
     _words(
@@ -55,7 +56,7 @@ LINEAR = frozenset(
     )
 ) | {PRODUCT, CONVOLUTION}
 FRESH = ("empty", "zeros", "ones", "full", "new_", "rand")  # take only a shape
-LEAVING = frozenset(_words("numpy array tolist _local_scalar_dense"))  # PyTorch
+LEAVING = frozenset(_words("numpy array tolist item"))  # PyTorch
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Rule:
         """
         wrong = used - self.allows if self.allows else used & self.forbids
         if wrong - {MASK} or (wrong and self.needs in origin | {""}):
-            return f"It calls {min(wrong - {MASK} or wrong)}: {self.why}."
+            name = min(wrong - {MASK} or wrong).strip("_")
+            return f"It calls {name}: {self.why}."
         if self.needs and self.needs not in origin:
             name = self.needs.removeprefix("a ")
             return f"No {name} was seen that leads to its result: {self.why}."

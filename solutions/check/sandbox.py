@@ -291,15 +291,9 @@ def _is_library(path: Path) -> bool:
 
 def _same(before: object, after: object) -> bool:
     """Say whether an argument is as it was; only tensors and lists can change."""
-    if isinstance(before, Tensor):
-        return (
-            isinstance(after, Tensor)
-            and before.shape == after.shape
-            and torch.equal(before.detach(), after.detach())
-        )
-    if isinstance(before, list):
-        return before == after
-    return True
+    if isinstance(before, Tensor) and isinstance(after, Tensor):
+        return torch.equal(before.detach(), after.detach())
+    return not isinstance(before, list) or before == after
 
 
 def _shares(value: object, argument: object) -> bool:

@@ -262,9 +262,6 @@ QUESTIONS = (
             "the last pixels are used as little as the first.": lambda n, k, i: min(
                 i + 1, k
             ),
-            "the first pixel is number 0.": lambda n, k, i: min(
-                i, k, n - k + 1, n - i + 1
-            ),
             "there are only n - k + 1 windows.": lambda n, k, i: min(i + 1, k, n - i),
         },
     ),
@@ -317,9 +314,6 @@ QUESTIONS = (
         mistakes={
             "the layer itself has no activation function.": lambda E, V, u: (
                 _sequence_layer(E, V, u, 0).amax(0).relu()
-            ),
-            "this is the mean over the positions, not the maximum.": lambda E, V, u: (
-                _sequence_layer(E, V, u, 0).mean(0)
             ),
             "the numbers of an embedding are channels: slide over words only.": (
                 _embedding_as_image

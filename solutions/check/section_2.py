@@ -428,7 +428,6 @@ QUESTIONS = (
                 lambda d: 2 * ((d + 1) // 2) + 1
             ),
             "two taps can take only one difference.": lambda d: 2,
-            "three taps can take only two differences.": lambda d: 3,
             "even a first derivative needs two values.": lambda d: d,
             "one difference after another adds one tap each.": (
                 lambda d: 2 * d,

@@ -358,9 +358,6 @@ QUESTIONS = (
             "the samples are further apart, the tone is not played faster.": (
                 lambda f, rate: 2 * f
             ),
-            "the samples are further apart, the tone is not played slower.": (
-                lambda f, rate: f / 2
-            ),
             "a tone that is too high comes back from above, it does not vanish.": (
                 lambda f, rate: min(f, rate // 4)
             ),
@@ -387,9 +384,6 @@ QUESTIONS = (
         oracle=_multiplications,
         mistakes={
             FLOPS: lambda *a: 2 * _multiplications(*a),
-            "the stride counts on both axes.": lambda c_i, c_o, h, w, k, s: (
-                c_i * c_o * k * k * ((h - k) // s + 1) * (w - k + 1)
-            ),
             "the output is not exactly h / s pixels high.": (
                 lambda c_i, c_o, h, w, k, s: c_i * c_o * k * k * (h // s) * (w // s)
             ),

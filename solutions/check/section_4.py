@@ -302,8 +302,10 @@ QUESTIONS = (
             "these layers stand side by side, not one behind the other.": (
                 lambda K1, K2: K1 + K2
             ),
-            "overlapping copies of K1 are added up.": lambda K1, K2: torch.kron(K2, K1),
-            "overlapping copies are added up.": lambda K1, K2: torch.kron(K1, K2),
+            "overlapping copies are added up.": (
+                torch.kron,
+                lambda K1, K2: torch.kron(K2, K1),
+            ),
         },
     ),
     FunctionQuestion(
@@ -351,7 +353,6 @@ QUESTIONS = (
                 lambda a, b: a * b
             ),
             "that is for layers side by side.": max,
-            "two layers see more than one.": lambda a, b: abs(a - b) + 1,
         },
     ),
     ValueQuestion(
@@ -384,9 +385,6 @@ QUESTIONS = (
             "there is no bias here.": lambda *a: _additions(*a) + 2 * _outputs(*a),
             "the products of all channels are added too.": lambda *a: (
                 _outputs(*a) * a[0] * (a[4] * a[5] - 1)
-            ),
-            "only one sum for each output, not one for the whole image.": lambda *a: (
-                multiplications(*a) - 1
             ),
         },
     ),

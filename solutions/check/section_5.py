@@ -224,7 +224,7 @@ def _larger(a: Tensor, b: Tensor) -> Tensor:
 def _pooled_by_net(function: Call, k: int) -> object:
     """Let the reader's net pool some images; this runs in the sandbox."""
     made = function(k)
-    net, *claimed = made if isinstance(made, (tuple, list)) else (made,)
+    net, *claimed = made if isinstance(made, (tuple, list)) and made else (made,)
     if not callable(net) or isinstance(net, type):
         return ("no net", type(net).__name__)
     weights = [*net.parameters()] if isinstance(net, nn.Module) else []
@@ -347,9 +347,6 @@ QUESTIONS = (
                 lambda c, h, w, ph, pw, sh, sw, qh, qw: c * h * w * ph * pw / (sh * sw),
             ),
             "these are the comparisons of one window.": lambda *a: a[3] * a[4] - 1,
-            "a square window is two-dimensional: the rows are compared too.": (
-                lambda *a: _windows(*a) * (a[3] - 1) * (a[4] - 1)
-            ),
         },
     ),
     _of_layers(
@@ -454,12 +451,6 @@ QUESTIONS = (
             "beta is missing.": lambda x, beta: _softmax_pool(x, 1.0),
             "beta is a factor of x in the softmax, not its divisor.": lambda x, beta: (
                 _softmax_pool(x, 1 / beta)
-            ),
-            "beta belongs inside the softmax only.": lambda x, beta: (
-                beta * _softmax_pool(x, beta)
-            ),
-            "the weights already add up to 1.": lambda x, beta: (
-                _softmax_pool(x, beta) / len(x)
             ),
         },
     ),

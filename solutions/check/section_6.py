@@ -244,9 +244,6 @@ QUESTIONS = (
             "there is a row for each pixel of every channel.": (
                 lambda k1, p1, k2, p2, c2: _side(k2, p2, _side(k1, p1, 28)) ** 2
             ),
-            "an image has two sides.": lambda k1, p1, k2, p2, c2: (
-                c2 * _side(k2, p2, _side(k1, p1, 28))
-            ),
             "padding is counted once, but it is added on both sides.": (
                 lambda k1, p1, k2, p2, c2: (
                     c2 * _side(k2, p2, _side(k1, p1, 28, 1), 1) ** 2
