@@ -92,7 +92,7 @@ def shaped(shapes: str, *sizes: tuple[int, ...]) -> list[Arguments]:
         The arguments of each example.
 
     >>> shaped("o+k, k, (k s), =s", (2, 2, 1))
-    [(tensor([ 2., -6., -1.]), tensor([-2.,  1.]), (2, 1), 1)]
+    [(tensor([-1.,  2.,  0.]), tensor([-1.,  1.]), (2, 1), 1)]
     """
     names = _names(shapes)
     return [
