@@ -26,15 +26,10 @@ class Checker:
         self._sandbox = sandbox.Sandbox()
 
     def __call__(self, exercise: str, *answer: object, **answers: object) -> Report:
-        """Check one or more answers to an exercise.
+        """Check one or more answers to an exercise, such as "6.2.3".
 
-        Args:
-            exercise: the number of the exercise, such as "6.2.3".
-            answer: the answer to its main question, if it has one.
-            answers: answers to its other questions, by name; `check.list` has them.
-
-        Returns:
-            The report, which a notebook shows. It is true if all answers are right.
+        `check.list` has the names of its questions. The report, which a notebook shows,
+        is true if all answers are right.
 
         Raises:
             ValueError: if there is no such exercise or question.
@@ -81,15 +76,6 @@ class Checker:
     def file(self, exercise: str, name: str, path: Path, variable: str) -> Report:
         """Check an answer that a file defines; the file never runs in this process.
 
-        Args:
-            exercise: the number of the exercise.
-            name: which of its questions, "" for the main one.
-            path: a Python file.
-            variable: what it defines: a function, or a value.
-
-        Returns:
-            The report.
-
         Raises:
             ValueError: if there is no such question, or no such name in the file.
         """
@@ -105,10 +91,7 @@ class Checker:
         return Report((self._checked(question, found.value),))
 
     def list(self, prefix: str = "") -> None:
-        """Print what can be checked, and what each check expects.
-
-        Args:
-            prefix: a section or an exercise, such as "6.2" or "6.2.3"; "" for all.
+        """Print what can be checked in a section or an exercise, "" for all, and how.
 
         Raises:
             ValueError: if nothing has this number.

@@ -23,15 +23,10 @@ x, y, z = (Symbol(name) for name in "xyz")
 
 
 def how_it_factors(kernel: list[list[int]]) -> str | None:
-    """Say why a kernel is a full convolution of two kernels of more than one tap.
+    """Say why a kernel is a full convolution of two real kernels of more than one tap.
 
-    Args:
-        kernel: the rows of whole numbers, at least three taps in one of the two
-            directions or two in each.
-
-    Returns:
-        The reason, with the factors where they are whole numbers, or None if there are
-        no such real kernels.
+    It has at least three taps in one direction, or two in each, all whole numbers. None
+    if there are no such kernels.
 
     >>> how_it_factors([[1, 0, 1]])
     >>> how_it_factors([[1, 3, 2]])

@@ -62,13 +62,9 @@ def kind_of(value: object) -> str:
 def portable(value: object, inside: tuple[int, ...] = ()) -> object:
     """Return a value in a form that can leave the process without risk.
 
-    Args:
-        value: anything.
-        inside: the lists that contain it.
-
-    Returns:
-        Numbers and texts as Python's own, tensors as plain copies (of a huge one only
-        the shape), tuples and lists of these, `Foreign` for everything else.
+    Numbers and texts become Python's own, tensors plain copies (of a huge one only the
+    shape), and all else but tuples and lists of these `Foreign`. `inside` are the lists
+    that contain the value.
 
     >>> portable([np.float32(1), {2}])
     [1.0, Foreign(kind='set')]
@@ -88,12 +84,12 @@ def portable(value: object, inside: tuple[int, ...] = ()) -> object:
     if value is None or type(value) in (bool, float, complex, str):
         return value
     try:
-        return _portable_number(value)
+        return _portable_number(value, (*inside, id(value)))
     except Exception:  # whatever it is, it is no number
         return Foreign(type(value).__name__)
 
 
-def _portable_number(value: Any) -> object:
+def _portable_number(value: Any, inside: tuple[int, ...]) -> object:
     """Return a number of NumPy or SymPy as Python's own, a matrix as a list."""
     if isinstance(value, (np.bool_, np.complexfloating)):
         return value.item()
@@ -103,14 +99,16 @@ def _portable_number(value: Any) -> object:
         return Fraction(int(value.numerator), int(value.denominator))
     if isinstance(value, (str, bytes, type)):
         raise TypeError
+    if isinstance(value, dict):  # such as a Counter of digits
+        return portable([value[key] for key in range(len(value))], inside)
     if hasattr(value, "tolist"):
-        return portable(value.tolist(), (id(value),))
+        return portable(value.tolist(), inside)
     if isinstance(value, (numbers.Real, Decimal)) or hasattr(value, "__float__"):
         return float(value)
     raise TypeError
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Return an array or a tensor as lists or a number, and leave all else."""
     if isinstance(value, np.ndarray) or (
         isinstance(value, Tensor) and not value.is_meta
@@ -128,7 +126,7 @@ def number(value: object) -> int | float | Fraction:
     >>> number("1/2"), number(torch.tensor([3]))
     (Fraction(1, 2), 3)
     """
-    value = _listed(value)
+    value = listed(value)
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     with contextlib.suppress(ValueError, ZeroDivisionError):
@@ -146,7 +144,9 @@ def sequence(value: object, length: int | None = None) -> list[Any]:
     Raises:
         TypeError: if it is none of these, or has another length.
     """
-    value = _listed(value)
+    value = listed(value)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], list):
+        value = value[0]  # as a matrix of one row
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"should be {length or 'several'} values")
     if length is not None and len(value) != length:
@@ -172,7 +172,7 @@ def pair(value: object) -> tuple[int, int]:
     >>> pair(3), pair([1, 2])
     ((3, 3), (1, 2))
     """
-    value = _listed(value)
+    value = listed(value)
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return whole(value[0]), whole(value[1])
     return whole(value), whole(value)
@@ -181,12 +181,8 @@ def pair(value: object) -> tuple[int, int]:
 def tensor(value: object, finite: bool = True) -> Tensor:
     """Read numbers in any arrangement as a float64 tensor.
 
-    Args:
-        value: a number, a nested list, an array or a tensor.
-        finite: whether infinity and NaN are no numbers.
-
     Raises:
-        TypeError: if it is none of these.
+        TypeError: if there are others, or infinite ones, if they must be finite.
 
     >>> tensor([[1, "1/2"]])
     tensor([[1.0000, 0.5000]], dtype=torch.float64)
@@ -237,18 +233,24 @@ def kernel(value: object) -> Tensor:
 
 
 def windows(value: object) -> tuple[Tensor, Tensor]:
-    """Read the first two of some windows, each as one row of as many pixels.
+    """Read two windows, each as one row of as many pixels.
+
+    A third one is left out if it is that halfway between the others.
 
     Raises:
         TypeError: if there are no two such windows.
     """
     try:
-        A, B = (tensor(window).flatten() for window in sequence(value)[:2])
-    except (TypeError, ValueError):
+        rows = _stacked([tensor(window).flatten() for window in sequence(value)])
+    except TypeError:
         raise TypeError("should be a pair of windows (A, B) of numbers") from None
-    if len(A) != len(B) or len(A) == 0:
+    for i in range(3) if len(rows) == 3 else ():
+        others = torch.cat([rows[:i], rows[i + 1 :]])
+        if torch.allclose(others.mean(0), rows[i]):
+            return others[0], others[1]
+    if len(rows) != 2 or rows.numel() == 0:
         raise TypeError("should be two windows with equally many pixels")
-    return A, B
+    return rows[0], rows[1]
 
 
 @contextlib.contextmanager
@@ -275,17 +277,10 @@ def in_float64(compute: Call, arguments: Sequence[object]) -> Any:
 def difference(
     expected: Any, value: Any, exact: bool = False, slack: float = SLACK
 ) -> str | None:
-    """Say in which way a result is not the expected one.
+    """Say in which way a result, from `portable`, is not the expected one.
 
-    Args:
-        expected: a tensor, a number, or a tuple of these.
-        value: the result, from `portable`.
-        exact: whether even rounding counts.
-        slack: how much rounding is allowed, as a share of the largest number.
-
-    Returns:
-        What is wrong, "" if only the values are; None if they agree. Of a type with
-        less precision the slack is larger.
+    It is "" if only the values are wrong, and None if nothing is. How much rounding is
+    allowed is a share of the largest number; of a type with less precision it is more.
 
     >>> difference(4, 4.0)
     >>> difference(torch.zeros(2), torch.zeros(3))
@@ -348,14 +343,9 @@ def ways(arguments: Sequence[object]) -> list[str]:
     return found
 
 
-def adapted(function: Call, way: str, names: Sequence[str]) -> Call:
-    """Return a function that is called as asked, and calls the reader's in its way.
-
-    Args:
-        function: the reader's.
-        way: one of `ways`.
-        names: the names of the parameters that were asked for.
-    """
+def adapted(load: Callable[[], Call], way: str, names: Sequence[str]) -> Call:
+    """Return a function that is called as asked, and calls the reader's in its way."""
+    function = load()
     if way == "as asked":
         return function
     if way == "by name":
@@ -375,6 +365,8 @@ def adapted(function: Call, way: str, names: Sequence[str]) -> Call:
     return each
 
 
+OTHER_NAMES = {"p": "padding", "pad": "padding", "": "stride", "image": "x"}
+OTHER_NAMES |= {"input": "x", "kernel": "k", "filter": "k", "weight": "w"}
 FORMS: dict[str, Callable[[Tensor], object]] = {
     "arrays": lambda x: x.numpy(),
     "lists": lambda x: x.tolist(),
@@ -393,7 +385,7 @@ def _order(function: Call, names: Sequence[str]) -> list[int]:
 
     def plain(name: str) -> str:
         short = name.lower().replace("_", "").rstrip("s")
-        return {"p": "padding", "pad": "padding", "": "stride"}.get(short, short)
+        return OTHER_NAMES.get(short, short)
 
     theirs = [plain(name) for name in inspect.signature(function).parameters]
     ours = [plain(name) for name in names]

@@ -4,7 +4,9 @@ Belongs here: strategies and example tensors that more than one section uses. Do
 belong here: what is right for them (`section_1` to `section_6`).
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+import re
+from collections.abc import Callable
 from math import prod
 from typing import Any, TypeAlias
 
@@ -16,9 +18,6 @@ from torch import Tensor
 
 from solutions.notebook.reproducibility import generator
 
-# What a composite strategy draws with; hypothesis' own type cannot be checked at run
-# time, which the tests do.
-Draw: TypeAlias = Callable[..., Any]
 Arguments: TypeAlias = tuple[Any, ...]
 
 
@@ -34,16 +33,13 @@ def distinct(*shape: int, seed: int = 0) -> Tensor:
     return numbers.float().reshape(shape)
 
 
-def image(draw: Draw, *shape: int) -> Tensor:
-    """Draw a tensor: its numbers are all different, or all ones, or all zeros.
+def image(kind: int, *shape: int) -> Tensor:
+    """Return a tensor: its numbers are all different, or all ones, or all zeros.
 
     Only the shapes are left to hypothesis, so that it finds the smallest ones. What
     stands in them is made simpler afterwards, see `simpler`.
     """
-    kind = draw(st.integers(0, 4))
-    if kind > 2:
-        return torch.full(shape, kind - 3.0)
-    return distinct(*shape, seed=kind)
+    return distinct(*shape, seed=kind) if kind < 3 else torch.full(shape, kind - 3.0)
 
 
 def simpler(arguments: tuple[object, ...]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -63,53 +59,80 @@ def simpler(arguments: tuple[object, ...]) -> st.SearchStrategy[tuple[object, ..
     return st.tuples(*map(contents, arguments))
 
 
-def upto(draw: Draw, largest: int, smallest: int = 1) -> int:
-    """Draw one size."""
-    return draw(st.integers(smallest, largest))
+def _names(shapes: str) -> list[str]:
+    """Return the sizes that shapes are made of, in the order in which they appear."""
+    return list(dict.fromkeys(re.findall(r"\w+", shapes)))
 
 
-@st.composite
-def images_and_kernels(draw: Draw) -> tuple[Tensor, Tensor]:
-    """Generate an image (h, w) and a kernel (k_h, k_w) that fits into it."""
-    k_h, k_w = upto(draw, 3), upto(draw, 3)
-    h, w = k_h + upto(draw, 3, 0), k_w + upto(draw, 3, 0)
-    return image(draw, h, w), image(draw, k_h, k_w)
+def _made(shapes: str, sizes: dict[str, int], tensor: Callable[..., Any]) -> Arguments:
+    """Make each of some arguments, with sizes in place of their names."""
+
+    def size(axis: str) -> int:
+        return 1 + sum(sizes[name] - 1 for name in axis.split("+"))
+
+    found = []
+    for number, shape in enumerate(shapes.split(", ")):
+        values = tuple(map(size, shape.strip("()= ").split()))
+        if "(" in shape or "=" in shape:
+            found.append(values if "(" in shape else values[0])
+        else:
+            found.append(tensor(*values, seed=number))
+    return tuple(found)
 
 
-IMAGES_AND_KERNELS = (
-    (distinct(2, 3), distinct(1, 1, seed=1)),
-    (distinct(3, 4), distinct(1, 2, seed=1)),
-    (distinct(4, 3), distinct(2, 1, seed=1)),
-    (distinct(3, 5), distinct(2, 2, seed=1)),
-    (distinct(6, 5), distinct(3, 2, seed=1)),
-    (distinct(2, 3), distinct(2, 3, seed=1)),
-)
+def shaped(shapes: str, *sizes: tuple[int, ...]) -> list[Arguments]:
+    """Return arguments whose tensors have `distinct` numbers.
 
+    Args:
+        shapes: of each argument. An axis "o+k" has as many pixels as give o outputs
+            with k taps; "(k_h k_w)" is a pair of sizes, "=n" a number.
+        sizes: of each example, in the order in which the names appear.
 
-@st.composite
-def convolutions(draw: Draw) -> Arguments:
-    """Generate X (n, c_i, h, w), W (c_o, c_i, k_h, k_w), stride and padding, as pairs.
+    Returns:
+        The arguments of each example.
 
-    Strides may be larger than the kernel, the padding too.
+    >>> shaped("o+k, k, (k s), =s", (2, 2, 1))
+    [(tensor([-1.,  2.,  0.]), tensor([-1.,  1.]), (2, 1), 1)]
     """
-    n, c_i, c_o = upto(draw, 2), upto(draw, 3), upto(draw, 3)
-    k = upto(draw, 3), upto(draw, 3)
-    p = upto(draw, 2, 0), upto(draw, 2, 0)
-    s = upto(draw, 3), upto(draw, 3)
-    h, w = (max(1, k[a] - 2 * p[a]) + upto(draw, 3, 0) for a in (0, 1))
-    return image(draw, n, c_i, h, w), image(draw, c_o, c_i, *k), s, p
+    names = _names(shapes)
+    return [
+        _made(shapes, dict(zip(names, one, strict=True)), distinct) for one in sizes
+    ]
 
 
-def axes(padding: bool = True) -> Iterator[tuple[int, int, int, int]]:
-    """Yield settings (n, k, p, s) of one axis that tell rounding mistakes apart."""
-    for p in (0, 1, 2) if padding else (0,):
-        for s in (1, 2, 3):
-            for n, k in ((5, 1), (6, 3), (8, 3), (7, 4), (9, 5)):
-                yield n, k, p, s
+def tensors(
+    shapes: str, largest: int = 3, **ranges: tuple[int, int]
+) -> st.SearchStrategy[Arguments]:
+    """Generate arguments of such shapes, see `shaped`.
+
+    Args:
+        shapes: of each argument.
+        largest: what a size is at most; at least it is 1.
+        ranges: the smallest and the largest of those sizes for which it is not so.
+    """
+    sizes = {
+        name: st.integers(*ranges.get(name, (1, largest))) for name in _names(shapes)
+    }
+    kinds = st.tuples(*[st.integers(0, 4)] * (shapes.count(",") + 1))
+
+    def made(sizes: Any, kinds: Any) -> Arguments:
+        return _made(shapes, sizes, lambda *shape, seed: image(kinds[seed], *shape))
+
+    return st.builds(made, st.fixed_dictionaries(sizes), kinds)
 
 
-@st.composite
-def axis_settings(draw: Draw, max_padding: int = 3) -> tuple[int, int, int, int]:
-    """Generate a setting (n, k, p, s) of one axis for which the window fits."""
-    k, p, s = upto(draw, 5), upto(draw, max_padding, 0), upto(draw, 4)
-    return max(1, k - 2 * p) + upto(draw, 12, 0), k, p, s
+def whole(*largest: int | tuple[int, int]) -> st.SearchStrategy[Arguments]:
+    """Generate sizes from 1, or the first of a pair, to the largest."""
+    bounds = [(1, n) if isinstance(n, int) else n for n in largest]
+    return st.tuples(*(st.integers(*pair) for pair in bounds))
+
+
+def planes(axis: st.SearchStrategy[Arguments]) -> st.SearchStrategy[Arguments]:
+    """Generate the sizes of a vertical and of a horizontal axis, in turn."""
+    return st.tuples(axis, axis).map(
+        lambda both: tuple(itertools.chain(*zip(*both, strict=True)))
+    )
+
+
+# Settings (n, k, p, s) of one axis for which the window fits.
+AXES = whole(16, 5, (0, 3), 4).filter(lambda a: a[0] + 2 * a[2] >= a[1])

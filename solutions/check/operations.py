@@ -5,6 +5,7 @@ functions, and the rules about it. Does not belong here: which question has whic
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ KINDS = {
         ),
         CONVOLUTION,
     ),
+    "_local_scalar_dense": "item",
 }
 LINEAR = frozenset(
     _words(
@@ -54,6 +56,7 @@ LINEAR = frozenset(
     )
 ) | {PRODUCT, CONVOLUTION}
 FRESH = ("empty", "zeros", "ones", "full", "new_", "rand")  # take only a shape
+LEAVING = frozenset(_words("numpy array tolist item"))  # PyTorch
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,14 @@ class Rule:
     allows: frozenset[str] = frozenset()
 
     def fault(self, used: frozenset[str], origin: frozenset[str]) -> str | None:
-        """Say which operation breaks the rule.
+        """Say which of the operations on the inputs breaks the rule.
 
-        Args:
-            used: the operations on the inputs.
-            origin: the kinds that lead to the result.
+        `origin` are the kinds of those that lead to the result.
         """
         wrong = used - self.allows if self.allows else used & self.forbids
         if wrong - {MASK} or (wrong and self.needs in origin | {""}):
-            return f"It calls {min(wrong - {MASK} or wrong)}: {self.why}."
+            name = min(wrong - {MASK} or wrong).strip("_")
+            return f"It calls {name}: {self.why}."
         if self.needs and self.needs not in origin:
             name = self.needs.removeprefix("a ")
             return f"No {name} was seen that leads to its result: {self.why}."
@@ -119,6 +121,8 @@ class Recorder(TorchDispatchMode):
         self.used: set[str] = set()
         self.elsewhere: set[str] = set()
         self.relu_channels: list[int] = []
+        self.contracts = False  # whether einsum runs, whose sums of products are one
+        self._left: Counter[float] = Counter()  # the numbers that left PyTorch
         self._origins: dict[int, frozenset[str]] = {}
         self._kept: list[Tensor] = []  # so that no place in memory is used again
 
@@ -134,6 +138,21 @@ class Recorder(TorchDispatchMode):
         known = [origin for origin in found if origin is not None]
         return frozenset().union(*known) if known else frozenset(self.elsewhere)
 
+    def leave(self, name: str, tensor: Tensor) -> None:
+        """Note that the numbers of a tensor leave PyTorch, and cannot be followed."""
+        self.used.add(name)
+        self._left.update(tensor.detach().flatten().tolist())
+        self.elsewhere |= self.origin(tensor)
+
+    def operations(self, result: object) -> frozenset[str]:
+        """Return the operations that lead to a result, which is plain.
+
+        If all numbers that left PyTorch are in the result as they are, then nothing
+        was computed with them, and only the result has another form.
+        """
+        numbers = Counter(_numbers(result))
+        return frozenset(self.used - LEAVING if self._left <= numbers else self.used)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
@@ -146,7 +165,10 @@ class Recorder(TorchDispatchMode):
         name = func._schema.name.partition("::")[2].rstrip("_")
         if origins and not name.startswith(FRESH):
             name = _named(name, args, len(origins))
+            name = PRODUCT if self.contracts and name == MASK else name
             self.used.add(name)
+            if name in LEAVING:
+                self.leave(name, args[0])
             if name == "relu" and made.dim() > 2:
                 self.relu_channels.append(made.shape[-3])
             kind = frozenset({name} & {PRODUCT, CONVOLUTION})
@@ -157,7 +179,21 @@ class Recorder(TorchDispatchMode):
 
 def _tensors(value: object) -> list[Tensor]:
     """Return all tensors in something."""
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    try:
+        return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    except RecursionError:  # a list that contains itself
+        return []
+
+
+def _numbers(result: object) -> list[float]:
+    """Return all numbers in a plain result."""
+    if isinstance(result, (list, tuple)):
+        return [number for item in result for number in _numbers(item)]
+    if isinstance(result, Tensor):
+        return [] if result.is_meta else result.flatten().tolist()
+    if isinstance(result, np.ndarray):
+        return result.ravel().tolist()
+    return [result] if isinstance(result, (int, float)) else []
 
 
 def _place(tensor: Tensor) -> int:
@@ -191,10 +227,13 @@ class _Conversions(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        equation = str(args[0]) if func.__name__ == "einsum" else ""
+        inputs, _, output = equation.replace(",", "").partition("->")
+        self.recorder.contracts = not set(inputs) <= set(output)
         made = func(*args, **(kwargs or {}))
-        if func.__name__ in ("numpy", "__array__", "tolist"):
-            self.recorder.used.add(func.__name__.strip("_"))
-            self.recorder.elsewhere |= self.recorder.origin(args[0])
+        self.recorder.contracts = False
+        if (name := func.__name__.strip("_")) in LEAVING:
+            self.recorder.leave(name, args[0])
         return watched(made, self.recorder) if isinstance(made, np.ndarray) else made
 
 

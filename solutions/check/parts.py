@@ -6,10 +6,11 @@ to `section_6`), nor any solution: the oracle is `torch.nn.functional`.
 """
 
 import dis
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any
 
 from hypothesis import strategies as st
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from solutions.check.forms import (
     SLACK,
     Call,
+    adapted,
     difference,
     in_float64,
     kind_of,
@@ -24,17 +26,27 @@ from solutions.check.forms import (
     ways,
 )
 from solutions.check.inputs import Arguments, simpler
+from solutions.check.mistakes import Mistakes, computations, general
 from solutions.check.operations import Rule
-from solutions.check.result import Result, arguments_shown, comparison
+from solutions.check.result import Result, arguments_shown, comparison, shown
 from solutions.check.sandbox import Load, Outcome, Sandbox, apply
 from solutions.check.search import smallest
 
-Judge: TypeAlias = Callable[[Arguments, Any], str | None]
-# What answers with a known mistake return, from the same arguments, by the hint. They
-# may raise any exception for arguments for which the mistake has no sense.
-Mistakes: TypeAlias = Mapping[str, Call | tuple[Call, ...]]
-
 SEARCH_CALLS = 2  # a search may take as long as so many calls may
+
+
+class WrongError(Exception):
+    """Says to a reader what is wrong with an answer, and never what is right."""
+
+
+def demand(condition: object, text: str, hint: str | None = None) -> None:
+    """Refuse an answer for which a condition does not hold.
+
+    Raises:
+        WrongError: then, with the text.
+    """
+    if not condition:
+        raise WrongError(f"{text}\nHint: {hint}" if hint else text)
 
 
 @dataclass(frozen=True)
@@ -94,8 +106,8 @@ class FunctionQuestion(Question):
         is_exact: whether even rounding counts as a mistake.
         slack: how much rounding is allowed, as a share of the largest number.
         keeps_values: whether the numbers in a tensor must stay what `inputs` makes.
-        judge: instead of comparing with `oracle`, says what is wrong with a result; a
-            wrong form is a `TypeError` with what is expected.
+        judge: in place of `oracle`, demands what must hold for a result and its
+            arguments; a wrong form is a `TypeError` with what is expected.
         may_refuse: for which inputs there is nothing: an error is right too.
         call: how the function is called, inside the sandbox.
         given: the names of the inputs, if they are not those of the parameters.
@@ -110,7 +122,7 @@ class FunctionQuestion(Question):
     is_exact: bool = False
     slack: float = SLACK
     keeps_values: bool = False
-    judge: Judge | None = None
+    judge: Call | None = None
     may_refuse: Callable[..., bool] | None = None
     call: Call = apply
     given: tuple[str, ...] | None = None
@@ -129,25 +141,20 @@ class FunctionQuestion(Question):
         """Say what is wrong with a result; None if nothing is."""
         try:
             if self.judge is not None:
-                return self.judge(arguments, value)
+                self.judge(value, *arguments)
+                return None
             if self.may_refuse is not None and self.may_refuse(*arguments):
-                return None if number(value) <= 0 else "No window fits: no output."
+                is_none = value is None or number(value) <= 0
+                return None if is_none else "No window fits: no output."
+        except WrongError as error:
+            return str(error)
         except TypeError as error:
             return f"The result is {kind_of(value)}, but {error}."
         right = in_float64(self.oracle or apply, arguments)
         return difference(right, value, self.is_exact, self.slack)
 
     def check(self, load: Load, sandbox: Sandbox, time_limit: float) -> Result:
-        """Check a function.
-
-        Args:
-            load: returns the function, in the sandbox.
-            sandbox: runs it.
-            time_limit: seconds that one call may take.
-
-        Returns:
-            The result.
-        """
+        """Check the function that `load` returns in the sandbox."""
         calls = _Calls(self, load, sandbox, time_limit)
         first = calls.outcome(self.examples[0])
         if first.how == "missing":
@@ -193,14 +200,12 @@ class FunctionQuestion(Question):
 
     def known_mistakes(self) -> Iterator[tuple[str, Call]]:
         """Yield the hints with what the mistakes compute."""
-        for hint, computes in self.mistakes.items():
-            for compute in computes if isinstance(computes, tuple) else (computes,):
-                yield hint, compute
+        yield from computations(self.mistakes)
         if (oracle := self.oracle) is not None:
-            yield "the sign is the wrong way round.", lambda *a: -oracle(*a)
-            yield "the result is transposed.", lambda *a: oracle(*a).mT
+            yield from general(oracle, self.parameters)
 
 
+@dataclass
 class _Calls:
     """The calls of one function in one check, each made once.
 
@@ -209,18 +214,13 @@ class _Calls:
         way: how the function takes its arguments.
     """
 
-    def __init__(
-        self,
-        question: FunctionQuestion,
-        load: Load,
-        sandbox: Sandbox,
-        time_limit: float,
-    ) -> None:
-        self.question, self.load = question, load
-        self.sandbox, self.time_limit = sandbox, time_limit
-        self.accident: Arguments | None = None
-        self.way = "as asked"
-        self._made: dict[str, dict[str, tuple[Arguments, Outcome]]] = {}
+    question: FunctionQuestion
+    load: Load
+    sandbox: Sandbox
+    time_limit: float
+    accident: Arguments | None = None
+    way: str = "as asked"
+    _made: dict[str, dict[str, tuple[Arguments, Outcome]]] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -235,14 +235,10 @@ class _Calls:
     def _run(self, arguments: Arguments) -> Outcome:
         """Call the function in the sandbox."""
         question = self.question
+        load = partial(adapted, self.load, self.way, question.parameters)
+        record = question.rule is not None
         outcome = self.sandbox.run(
-            self.load,
-            arguments,
-            self.time_limit,
-            question.call,
-            question.rule is not None,
-            self.way,
-            question.parameters,
+            load, arguments, self.time_limit, question.call, record
         )
         if outcome.how in ("hung", "died") and self.accident is None:
             self.accident = arguments
@@ -368,29 +364,17 @@ def _key(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """How a value was judged.
-
-    Attributes:
-        right: whether it is right.
-        text: what to say about it; for a wrong one, why, and never what is right.
-    """
-
-    right: bool
-    text: str = ""
-
-
-@dataclass(frozen=True)
 class ValueQuestion(Question):
     """A question whose answer is a value: a number, a shape, a kernel, an example.
 
     Attributes:
         answer: how the answer is written in a call, such as ``[...]``.
-        judge: judges a value; a wrong form is a `TypeError` with what is expected.
+        judge: demands what must hold for a value, and returns what there is to say of
+            one that is right; a wrong form is a `TypeError` with what is expected.
     """
 
     answer: str
-    judge: Callable[[Any], Verdict]
+    judge: Callable[[Any], str | None]
 
     @property
     def signature(self) -> str:
@@ -402,10 +386,36 @@ class ValueQuestion(Question):
         if value is None:
             return self.unanswered()
         try:
-            verdict = self.judge(value)
+            return self.result(self.judge(value), right=True)
+        except WrongError as error:
+            return self.result(str(error))
         except TypeError as error:
             return self.result(f"The answer is {kind_of(value)}, but {error}.")
-        return self.result(verdict.text, right=verdict.right)
+
+
+def compared(
+    text: str, oracle: Call, mistakes: Mistakes, read: Call = number
+) -> Callable[[Any], None]:
+    """Return a judge that compares a value with the right one.
+
+    Args:
+        text: what is to be said of a wrong value, which stands in place of ``{}``.
+        oracle: returns the right value.
+        mistakes: return wrong ones.
+        read: reads the value.
+    """
+
+    def judge(value: Any) -> None:
+        found = read(value)
+        wrong = (
+            hint
+            for hint, compute in computations(mistakes)
+            if difference(compute(), found) is None
+        )
+        is_right = difference(oracle(), found) is None
+        demand(is_right, text.format(shown(found)), next(wrong, None))
+
+    return judge
 
 
 def is_blank(function: object) -> bool:

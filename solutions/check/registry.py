@@ -47,14 +47,7 @@ def exercises() -> dict[str, list[AnyQuestion]]:
 
 
 def question(exercise: str, name: str = "") -> AnyQuestion:
-    """Find a question.
-
-    Args:
-        exercise: its number, such as "6.2.3".
-        name: its keyword, "" for the answer without a keyword.
-
-    Returns:
-        The question.
+    """Find a question by its exercise and keyword, "" for that without a keyword.
 
     Raises:
         ValueError: if there is none; the message says what there is.
@@ -96,13 +89,7 @@ def call(question: AnyQuestion) -> str:
 
 
 def listing(prefix: str = "") -> str:
-    """List the questions whose number begins so.
-
-    Args:
-        prefix: such as "6.2" or "6.2.3".
-
-    Returns:
-        The list, a call and what it takes.
+    """List the questions whose number begins so, each with its call.
 
     >>> print(listing("6.3.3"))
     check("6.3.3", f)

@@ -67,12 +67,7 @@ class Report:
 def shown(value: object, digits: int = 6) -> str:
     """Write a value in one line, the same on every machine and in every notebook.
 
-    Args:
-        value: a number, a tensor, a text, or tuples and lists of these.
-        digits: how many digits numbers have.
-
-    Returns:
-        The line. Large tensors are not written out.
+    Large tensors are not written out.
 
     >>> shown((torch.tensor([[1.0, -0.5]]), 3))
     '([[1, -0.5]] (shape (1, 2)), 3)'
@@ -83,7 +78,7 @@ def shown(value: object, digits: int = 6) -> str:
         shape = f"shape {tuple(value.shape)}"
         if value.is_meta or value.numel() > MAX_SHOWN:
             return f"a tensor of {shape}"
-        return f"{_nested(value.tolist(), digits)} ({shape})"
+        return f"{shown(value.tolist(), digits)} ({shape})"
     if isinstance(value, (list, tuple)):
         items = ", ".join(shown(item, digits) for item in value)
         if isinstance(value, list):
@@ -97,13 +92,6 @@ def shown(value: object, digits: int = 6) -> str:
         return f"{value:.{digits}g}"
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]} ..."
-
-
-def _nested(values: object, digits: int) -> str:
-    """Write nested lists of numbers without needless digits."""
-    if isinstance(values, list):
-        return f"[{', '.join(_nested(item, digits) for item in values)}]"
-    return f"{values:.{digits}g}" if isinstance(values, float) else str(values)
 
 
 def comparison(expected: Any, got: Any) -> list[str]:
@@ -124,13 +112,12 @@ def comparison(expected: Any, got: Any) -> list[str]:
 
 def _largest_difference(one: Tensor, other: object) -> list[str]:
     """Say where two large tensors of one shape differ most."""
-    values = torch.as_tensor(other) if isinstance(other, (Tensor, np.ndarray)) else one
-    if values.shape != one.shape or values.is_meta or torch.equal(values.to(one), one):
+    found = torch.as_tensor(other) if isinstance(other, (Tensor, np.ndarray)) else one
+    if found.shape != one.shape or found.is_meta:
         return []
-    place = int((values.to(one) - one).abs().argmax())
+    place = int((found.to(one) - one).abs().argmax())
     at = tuple(int(i) for i in np.unravel_index(place, one.shape))
-    found, wanted = float(values.flatten()[place]), float(one.flatten()[place])
-    return [f"At {at} there is {found:.9g} in place of {wanted:.9g}."]
+    return [f"At {at} there is {found[at]:.9g} in place of {one[at]:.9g}."]
 
 
 def arguments_shown(names: Sequence[str], arguments: Sequence[object]) -> str:

@@ -37,7 +37,7 @@ from joblib.externals.loky import ProcessPoolExecutor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from torch import Tensor
 
-from solutions.check.forms import Call, adapted, portable
+from solutions.check.forms import Call, portable
 from solutions.check.operations import recorded
 from solutions.system.processes import work_for
 
@@ -46,7 +46,7 @@ START_SECONDS = 120  # importing PyTorch, on a slow disk
 PROJECT = __name__.partition(".")[0]
 
 Load: TypeAlias = Callable[[], Any]
-How: TypeAlias = Literal["returned", "raised", "hung", "died", "unsendable", "missing"]
+How: TypeAlias = Literal["returned", "raised", "hung", "died", "missing"]
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Outcome:
     """What happened when a function was called once.
 
     Attributes:
-        how: whether it returned, raised, hung, ended its process, could not be sent
-            to the process, or is not in its file.
+        how: whether it returned, raised, hung, ended its process, or is not in its
+            file.
         value: what it returned; a tensor is a copy.
         message: for all but "returned", what went wrong, in a few words.
         printed: what it printed.
@@ -98,8 +98,6 @@ class Sandbox:
         time_limit: float,
         call: Call = apply,
         record: bool = False,
-        way: str = "as asked",
-        names: tuple[str, ...] = (),
     ) -> Outcome:
         """Call a function in the process and wait for it no longer than allowed.
 
@@ -109,15 +107,10 @@ class Sandbox:
             time_limit: seconds.
             call: is called there with the function and the arguments.
             record: whether to report the operations.
-            way: how it takes its arguments, one of `forms.ways`.
-            names: the parameters that were asked for.
-
-        Returns:
-            What happened; no exception of the function leaves the process.
         """
         executor = self._started()
         try:
-            future = executor.submit(_run, load, arguments, call, record, way, names)
+            future = executor.submit(_run, load, arguments, call, record)
             outcome = future.result(timeout=time_limit)
             self._last_used = time.monotonic()
             return outcome
@@ -180,14 +173,8 @@ def _settle(parent: int) -> None:
 def sent(function: Call) -> Load:
     """Return how to load a function that exists in this process.
 
-    Args:
-        function: any callable.
-
-    Returns:
-        What `Sandbox.run` takes.
-
     Raises:
-        TypeError: if the function cannot be sent, because of something that it uses.
+        TypeError: if it cannot be sent, because of something that it uses.
     """
     try:
         inner = getattr(function, "func", function)  # of a functools.partial
@@ -220,15 +207,7 @@ def _by_value(module: ModuleType | None) -> Iterator[None]:
 
 
 def in_file(path: Path, name: str) -> Load:
-    """Return how to load what a file defines; the file runs in the process only.
-
-    Args:
-        path: a Python file.
-        name: the name of a function or value in it.
-
-    Returns:
-        What `Sandbox.run` takes.
-    """
+    """Return how to load what a file defines; the file runs in the process only."""
     return partial(_from_file, path.resolve(), name)
 
 
@@ -250,12 +229,7 @@ def _from_file(path: Path, name: str) -> Any:
 
 
 def _run(
-    load: Load,
-    arguments: tuple[object, ...],
-    call: Call,
-    record: bool,
-    way: str,
-    names: tuple[str, ...],
+    load: Load, arguments: tuple[object, ...], call: Call, record: bool
 ) -> Outcome:
     """Call the function; this runs in the process."""
     torch.manual_seed(0)
@@ -268,7 +242,7 @@ def _run(
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            function = adapted(load(), way, names)
+            function = load()
             with recorded(arguments) if record else contextlib.nullcontext() as seen:
                 value = call(function, *arguments)
             found = portable(value)
@@ -286,7 +260,7 @@ def _run(
             if not _same(*pair)
         ),
         shared=tuple(i for i, a in enumerate(arguments) if _shares(value, a)),
-        operations=frozenset(seen.used) if seen else frozenset(),
+        operations=seen.operations(found) if seen else frozenset(),
         origin=seen.origin(value) if seen else frozenset(),
     )
 
@@ -317,15 +291,9 @@ def _is_library(path: Path) -> bool:
 
 def _same(before: object, after: object) -> bool:
     """Say whether an argument is as it was; only tensors and lists can change."""
-    if isinstance(before, Tensor):
-        return (
-            isinstance(after, Tensor)
-            and before.shape == after.shape
-            and torch.equal(before.detach(), after.detach())
-        )
-    if isinstance(before, list):
-        return before == after
-    return True
+    if isinstance(before, Tensor) and isinstance(after, Tensor):
+        return torch.equal(before.detach(), after.detach())
+    return not isinstance(before, list) or before == after
 
 
 def _shares(value: object, argument: object) -> bool:

@@ -34,16 +34,10 @@ def smallest(
     seconds: float,
     simpler: Callable[[Input], st.SearchStrategy[Input]] | None = None,
 ) -> Input | None:
-    """Search for an input on which something fails, then for a smaller one.
+    """Return the smallest input found on which something fails, if there is one.
 
-    Args:
-        inputs: the strategy that generates inputs.
-        fails: whether it fails on an input.
-        seconds: after this time no further input is tried.
-        simpler: generates inputs as large as one that fails, but simpler.
-
-    Returns:
-        The smallest failing input found, or None.
+    `simpler` generates inputs as large as one that fails, but simpler. After so many
+    seconds no further input is tried.
 
     >>> smallest(st.integers(0, 100), lambda n: n > 41, seconds=10.0)
     42

@@ -7,14 +7,13 @@ here: our solutions (`solutions.why_conv`), which must stay unseen and untrusted
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solutions.check import forms
-from solutions.check.inputs import Arguments, Draw, distinct, image, upto
+from solutions.check.inputs import distinct, shaped, tensors, whole
 from solutions.check.operations import WITHOUT_CONVOLUTION
-from solutions.check.parts import FunctionQuestion, ValueQuestion, Verdict
+from solutions.check.parts import FunctionQuestion, ValueQuestion, demand
 
 
 def _pixelwise(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
@@ -23,61 +22,25 @@ def _pixelwise(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
     return Y.permute(1, 2, 0)
 
 
-@st.composite
-def _pixel_layers(draw: Draw) -> Arguments:
-    """Generate X (h, w, c_i), V (c_i, c_o), u (c_o)."""
-    h, w, c_i, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 3), upto(draw, 3)
-    return image(draw, h, w, c_i), image(draw, c_i, c_o), image(draw, c_o)
-
-
 def _sequence_layer(
-    X: Tensor, V: Tensor, u: Tensor, past: int, future: int, flip: bool = False
+    X: Tensor, V: Tensor, u: Tensor, past: int, future: int = 0
 ) -> Tensor:
     """Apply a 1-D convolution to (t, c_i), with so many zeros at the two ends."""
-    W = V.permute(2, 1, 0)
-    W = W.flip(2) if flip else W
-    padded = F.pad(X.T[None], (past, future))
-    return F.conv1d(padded, W, u)[0].T
+    return F.conv1d(F.pad(X.T[None], (past, future)), V.permute(2, 1, 0), u)[0].T
 
 
 def _centred(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
-    """See as far into the past as into the future."""
     return _sequence_layer(X, V, u, len(V) // 2, len(V) // 2)
 
 
 def _causal(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
-    """See the past only."""
-    return _sequence_layer(X, V, u, len(V) - 1, 0)
+    return _sequence_layer(X, V, u, len(V) - 1)
 
 
-@st.composite
-def _sequence_layers(draw: Draw, odd: bool) -> Arguments:
-    """Generate X (t, c_i), V (taps, c_i, c_o), u (c_o)."""
-    taps = 2 * upto(draw, 2, 0) + 1 if odd else upto(draw, 4)
-    t, c_i, c_o = upto(draw, 5), upto(draw, 2), upto(draw, 2)
-    return image(draw, t, c_i), image(draw, taps, c_i, c_o), image(draw, c_o)
-
-
-def _sequence_examples(*taps: int) -> tuple[tuple[Tensor, ...], ...]:
-    """Return inputs whose numbers are all different."""
-    return tuple(
-        (distinct(t, c_i), distinct(k, c_i, c_o, seed=1), distinct(c_o, seed=2))
-        for k in taps
-        for t, c_i, c_o in ((1, 1, 1), (5, 1, 1), (4, 2, 3))
-    )
-
-
-def _features(E: Tensor, V: Tensor, u: Tensor) -> Tensor:
-    """Convolve over words, the embedding's numbers as channels; take the maximum."""
-    return F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].amax(1)
-
-
-@st.composite
-def _texts(draw: Draw) -> Arguments:
-    """Generate E (words, e), V (k, e, c_o), u (c_o)."""
-    k, e, c_o = upto(draw, 3), upto(draw, 3), upto(draw, 2)
-    words = k + upto(draw, 3, 0)
-    return image(draw, words, e), image(draw, k, e, c_o), image(draw, c_o)
+def _embedding_as_image(E: Tensor, V: Tensor, u: Tensor) -> Tensor:
+    """Slide over the numbers of an embedding too."""
+    X = F.pad(E, (E.shape[1] // 2,) * 2)[None, None]
+    return F.conv2d(X, V.permute(2, 0, 1)[:, None], u).amax((0, 2, 3))
 
 
 def _size_after(n: int, k: int, layers: int) -> int:
@@ -94,31 +57,22 @@ def _uses(n: int, k: int, i: int) -> int:
     return int(F.conv_transpose1d(windows, torch.ones(1, 1, k))[0, 0, i])
 
 
-@st.composite
-def _stacks(draw: Draw) -> tuple[int, int, int]:
-    """Generate n, k and a number of layers that leave at least one pixel."""
-    k, layers = upto(draw, 5), upto(draw, 4, 0)
-    return layers * (k - 1) + upto(draw, 9), k, layers
+def seen(pixels: int, *layers: tuple[int, int, int]) -> Tensor:
+    """Find the pixels, of more, that the first output sees, from its gradient.
 
-
-@st.composite
-def _pixels(draw: Draw) -> tuple[int, int, int]:
-    """Generate n, k ≤ n and a pixel."""
-    k = upto(draw, 4)
-    n = k + upto(draw, 6, 0)
-    return n, k, upto(draw, n - 1, 0)
-
-
-def _reach(k: int, dilations: tuple[int, ...]) -> int:
-    """Measure how many words one output sees, from its gradient."""
-    span = 1 + 2 * sum(dilations) * k
-    X = torch.zeros(1, 1, span, dtype=torch.float64, requires_grad=True)
+    Of each layer come kernel size, stride and dilation.
+    """
+    X = torch.zeros(1, 1, pixels, dtype=torch.float64, requires_grad=True)
     Y: Tensor = X
-    for d in dilations:
-        Y = F.conv1d(Y, torch.ones(1, 1, k, dtype=torch.float64), dilation=d)
-    Y[0, 0, 0].backward()
-    assert X.grad is not None
-    return int(X.grad.nonzero()[-1, 2]) + 1
+    for k, s, d in layers:
+        taps = torch.ones(1, 1, k, dtype=torch.float64)
+        Y = F.conv1d(Y, taps, stride=s, dilation=d)
+    (gradient,) = torch.autograd.grad(Y[0, 0, 0], X)
+    return gradient.nonzero()[:, 2]
+
+
+def _seen_words(k: int, dilations: tuple[int, ...]) -> Tensor:
+    return seen(1 + k * sum(dilations), *((k, 1, d) for d in dilations))
 
 
 def _full(f: Tensor, g: Tensor) -> Tensor:
@@ -129,13 +83,6 @@ def _full(f: Tensor, g: Tensor) -> Tensor:
 def _correlate(f: Tensor, g: Tensor) -> Tensor:
     """Cross-correlate in full: like `_full`, but g is not flipped."""
     return _full(f, g.flip(0, 1))
-
-
-@st.composite
-def _arrays(draw: Draw) -> tuple[Tensor, Tensor]:
-    """Generate two small matrices."""
-    sizes = [upto(draw, 3) for _ in range(4)]
-    return image(draw, *sizes[:2]), image(draw, *sizes[2:])
 
 
 def _labels_of_places(function: forms.Call) -> list[list[list[object]]]:
@@ -155,68 +102,62 @@ def _labels_of_places(function: forms.Call) -> list[list[list[object]]]:
     return found
 
 
-def _judge_labels(_: Arguments, labels: Any) -> str | None:
-    """Some object must get another label at another place, and always the same."""
-    found = [label for one in labels for label in one]
-    if not all(isinstance(x, (bool, int, str)) for label in found for x in label):
-        labels = [[[_label(x) for x in label] for label in one] for one in labels]
-    if any(first != second for one in labels for first, second in one):
-        return "The same image gets different labels: the image must decide."
-    if any(len({first for first, _ in one}) > 1 for one in labels):
-        return None
-    if len({first for one in labels for first, _ in one}) == 1:
-        return "Every image that was tried has the same label."
-    return (
-        "No object that was tried gets another label when it is moved.\n"
-        "Hint: let the label say where something is."
-    )
-
-
 def _label(value: object) -> object:
     """Read a label."""
+    found = forms.listed(value)
     try:
-        return value if isinstance(value, str) else forms.whole(value)
+        return found if isinstance(found, (bool, str)) else forms.whole(found)
     except TypeError:
         raise TypeError("a label must be an int, a bool or a text") from None
 
 
-def _judge_pair(value: Any) -> Verdict:
+def _judge_labels(found: Any) -> None:
+    """Some object must get another label at another place, and always the same."""
+    labels = [[tuple(map(_label, place)) for place in one] for one in found]
+    demand(
+        all(first == second for one in labels for first, second in one),
+        "The same image gets different labels: the image must decide.",
+    )
+    kinds = [set(one) for one in labels]
+    demand(len(set.union(*kinds)) > 1, "Every image that was tried has the same label.")
+    demand(
+        any(len(labels) > 1 for labels in kinds),
+        "No object that was tried gets another label when it is moved.",
+        "let the label say where something is.",
+    )
+
+
+def _judge_pair(value: Any) -> str:
     """Check two sequences whose cross-correlations differ in the two orders."""
     try:
         f, g = (forms.tensor(x).flatten() for x in forms.sequence(value, 2))
     except TypeError:
         raise TypeError("should be a pair of sequences of numbers (f, g)") from None
-    if not f.any() or not g.any():
-        return Verdict(False, "A sequence of zeros, or of nothing, commutes with all.")
+    text = "A sequence of zeros, or of nothing, commutes with all."
+    demand(f.any() and g.any(), text)
     n = max(len(f), len(g))  # both begin at index 0: so the results have one origin
     f, g = F.pad(f, (0, n - len(f)))[None], F.pad(g, (0, n - len(g)))[None]
     one, other = _correlate(f, g), _correlate(g, f)
-    if not torch.allclose(
-        one, other, rtol=0, atol=forms.SLACK * float(one.abs().max())
-    ):
-        return Verdict(
-            True, "The cross-correlations differ, and one is the other reversed."
-        )
-    return Verdict(False, "Both orders give the same cross-correlation.")
+    same = forms.difference(one, other) is None
+    demand(not same, "Both orders give the same cross-correlation.")
+    return "The cross-correlations differ, and one is the other reversed."
 
 
-def _judge_sentences(value: Any) -> Verdict:
+def _judge_sentences(value: Any) -> str:
     """Check two sentences that a window of four words cannot tell apart."""
     sentences = forms.sequence(value, 2)
     if not all(isinstance(s, str) for s in sentences):
         raise TypeError("should be a pair of sentences, as texts")
     one, other = (sentence.lower().split() for sentence in sentences)
-    if one == other:
-        return Verdict(False, "Both sentences are the same.")
-    groups = [
-        {tuple(words[i : i + 4]) for i in range(len(words) - 3)}
+    demand(one != other, "Both sentences are the same.")
+    groups, others = (
+        {" ".join(words[i : i + 4]) for i in range(len(words) - 3)}
         for words in (one, other)
-    ]
-    if not groups[0] and not groups[1]:
-        return Verdict(False, "The sentences have fewer than four words.")
-    if only := sorted(groups[0] ^ groups[1]):
-        return Verdict(False, f"Only one of them has the words {' '.join(only[0])!r}.")
-    return Verdict(True, "Both have the same groups of four words.")
+    )
+    demand(groups or others, "The sentences have fewer than four words.")
+    only = min(groups ^ others, default="")
+    demand(not only, f"Only one of them has the words {only!r}.")
+    return "Both have the same groups of four words."
 
 
 def _cut_off(k: int, out: int) -> int:
@@ -226,23 +167,16 @@ def _cut_off(k: int, out: int) -> int:
     return int(F.conv2d(X, torch.ones(1, 1, k, k), padding=k).max())
 
 
-@st.composite
-def _objects(draw: Draw) -> tuple[int, int]:
-    """Generate the size of an object, and how many of its columns are outside."""
-    k = upto(draw, 6)
-    return k, upto(draw, k, 0)
-
-
 def _sound_matrix(V: Tensor, n: int) -> Tensor:
     """Apply the layer to every signal with a single one: these are the columns."""
     signals = torch.eye(n)[:, None]
     return F.conv1d(signals, V[None, None], padding=len(V) // 2)[:, 0].T
 
 
-@st.composite
-def _taps(draw: Draw) -> tuple[Tensor, int]:
-    """Generate an odd number of taps, and a length."""
-    return image(draw, 2 * upto(draw, 2, 0) + 1), upto(draw, 5)
+PIXELS = "h w c_i, c_i c_o, c_o"
+SEQUENCES, PAST = "t c_i, Δ+Δ c_i c_o, c_o", "t c_i, k c_i c_o, c_o"
+TEXTS = "o+k e, k e c_o, c_o"
+MATRICES = "h w, k_h k_w"
 
 
 QUESTIONS = (
@@ -250,19 +184,10 @@ QUESTIONS = (
         "6.1.1",
         "H (h, w, c_o), the layer with Δ = 0, for X (h, w, c_i), V (c_i, c_o), u (c_o)",
         parameters=("X", "V", "u"),
-        examples=[
-            (distinct(h, w, c_i), distinct(c_i, c_o, seed=1), distinct(c_o, seed=2))
-            for h, w, c_i, c_o in (
-                (1, 1, 1, 1),
-                (1, 1, 2, 3),
-                (2, 3, 2, 2),
-                (3, 2, 3, 2),
-            )
-        ],
-        inputs=_pixel_layers(),
+        examples=shaped(PIXELS, (1, 1, 1, 1), (1, 1, 2, 3), (2, 3, 2, 2), (3, 2, 3, 2)),
+        inputs=tensors(PIXELS),
         oracle=_pixelwise,
         mistakes={
-            "the bias is missing.": lambda X, V, u: _pixelwise(X, V, 0 * u),
             "an output must see all input channels, not only its own.": (
                 lambda X, V, u: X * V.diagonal() + u
             ),
@@ -271,9 +196,7 @@ QUESTIONS = (
             ),
             "the window is one pixel, not the whole image.": (
                 lambda X, V, u: _pixelwise(X.sum((0, 1), keepdim=True), V, u),
-                lambda X, V, u: _pixelwise(
-                    X.sum((0, 1), keepdim=True).expand_as(X), V, u
-                ),
+                lambda X, V, u: _pixelwise(0 * X + X.sum((0, 1)), V, u),
             ),
             "the layer itself has no activation function.": lambda X, V, u: _pixelwise(
                 X, V, u
@@ -286,7 +209,7 @@ QUESTIONS = (
         "the number of weights and biases of the layer with Δ = 0",
         parameters=("h", "w", "c_i", "c_o"),
         examples=[(1, 1, 1, 1), (5, 7, 3, 4), (5, 7, 4, 3)],
-        inputs=st.tuples(*[st.integers(1, 9)] * 4),
+        inputs=whole(9, 9, 9, 9),
         oracle=lambda h, w, c_i, c_o: sum(
             p.numel() for p in nn.Conv2d(c_i, c_o, 1).parameters()
         ),
@@ -315,7 +238,7 @@ QUESTIONS = (
         "the width that is left of n pixels after some layers of k taps, no padding",
         parameters=("n", "k", "layers"),
         examples=[(5, 3, 1), (9, 3, 2), (240, 5, 10), (7, 1, 3), (6, 2, 0)],
-        inputs=_stacks(),
+        inputs=whole(20, 5, (0, 4)).filter(lambda a: a[0] > a[2] * (a[1] - 1)),
         oracle=_size_after,
         mistakes={
             "each layer loses k - 1 pixels, not k.": lambda n, k, layers: (
@@ -332,15 +255,12 @@ QUESTIONS = (
         parameters=("n", "k", "i"),
         examples=[(5, 3, i) for i in range(5)]
         + [(4, 4, 0), (4, 3, 1), (5, 4, 2), (6, 1, 0)],
-        inputs=_pixels(),
+        inputs=whole(10, 4, (0, 9)).filter(lambda a: a[1] <= a[0] > a[2]),
         oracle=_uses,
         mistakes={
             "pixels near the border are used less.": lambda n, k, i: k,
             "the last pixels are used as little as the first.": lambda n, k, i: min(
                 i + 1, k
-            ),
-            "the first pixel is number 0.": lambda n, k, i: min(
-                i, k, n - k + 1, n - i + 1
             ),
             "there are only n - k + 1 windows.": lambda n, k, i: min(i + 1, k, n - i),
         },
@@ -350,17 +270,15 @@ QUESTIONS = (
         "H (t, c_o), the layer for sound X (t, c_i), V (2Δ+1, c_i, c_o), u (c_o), "
         "zeros outside",
         parameters=("X", "V", "u"),
-        examples=_sequence_examples(1, 3, 5),
-        inputs=_sequence_layers(odd=True),
+        examples=shaped(
+            SEQUENCES, (1, 1, 1, 1), (5, 1, 2, 1), (4, 2, 2, 3), (4, 2, 3, 3)
+        ),
+        inputs=tensors(SEQUENCES, t=(1, 5)),
         oracle=_centred,
         mistakes={
-            "the bias is missing.": lambda X, V, u: _centred(X, V, 0 * u),
-            "the kernel is flipped: V[0] belongs to the earliest step.": (
-                lambda X, V, u: _centred(X, V.flip(0), u)
-            ),
             "this layer sees only the past.": _causal,
             "the border is missing: H is as long as X.": lambda X, V, u: (
-                _sequence_layer(X, V, u, 0, 0)
+                _sequence_layer(X, V, u, 0)
             ),
         },
     ),
@@ -368,14 +286,10 @@ QUESTIONS = (
         "6.1.4 causal",
         "H (t, c_o), the layer that sees no later step, for V (Δ+1, c_i, c_o)",
         parameters=("X", "V", "u"),
-        examples=_sequence_examples(1, 2, 3),
-        inputs=_sequence_layers(odd=False),
+        examples=shaped(PAST, (1, 1, 1, 1), (5, 1, 2, 1), (4, 2, 2, 3), (4, 2, 3, 3)),
+        inputs=tensors(PAST, t=(1, 5)),
         oracle=_causal,
         mistakes={
-            "the bias is missing.": lambda X, V, u: _causal(X, V, 0 * u),
-            "the kernel is flipped: V[0] belongs to the earliest step.": (
-                lambda X, V, u: _causal(X, V.flip(0), u)
-            ),
             "it looks into the future.": lambda X, V, u: _sequence_layer(
                 X, V, u, 0, len(V) - 1
             ),
@@ -394,51 +308,31 @@ QUESTIONS = (
         "the maxima over all positions (c_o,) of a layer for text: E (words, e), "
         "V (k, e, c_o), u (c_o), no padding",
         parameters=("E", "V", "u"),
-        examples=[
-            (distinct(n, e), distinct(k, e, c_o, seed=1), distinct(c_o, seed=2))
-            for n, k, e, c_o in ((1, 1, 1, 1), (4, 2, 3, 1), (5, 3, 2, 2), (3, 3, 3, 3))
-        ],
-        inputs=_texts(),
-        oracle=_features,
+        examples=shaped(TEXTS, (1, 1, 1, 1), (3, 2, 3, 1), (3, 3, 2, 2), (1, 3, 3, 3)),
+        inputs=tensors(TEXTS),
+        oracle=lambda E, V, u: _sequence_layer(E, V, u, 0).amax(0),
         mistakes={
-            "the layer itself has no activation function.": lambda E, V, u: _features(
-                E, V, u
-            ).relu(),
-            "the bias is missing.": lambda E, V, u: _features(E, V, 0 * u),
-            "the kernel is flipped: V[0] belongs to the earliest word.": (
-                lambda E, V, u: _features(E, V.flip(0), u)
-            ),
-            "this is the mean over the positions, not the maximum.": lambda E, V, u: (
-                F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].mean(1)
+            "the layer itself has no activation function.": lambda E, V, u: (
+                _sequence_layer(E, V, u, 0).amax(0).relu()
             ),
             "the numbers of an embedding are channels: slide over words only.": (
-                lambda E, V, u: torch.stack(
-                    [
-                        F.conv2d(
-                            F.pad(E, (E.shape[1] // 2,) * 2)[None, None],
-                            V[:, :, d][None, None],
-                        ).amax()
-                        + u[d]
-                        for d in range(len(u))
-                    ]
-                )
+                _embedding_as_image
             ),
             "this is not the maximum yet: one number per output channel.": (
-                lambda E, V, u: F.conv1d(E.T[None], V.permute(2, 1, 0), u)[0].T
+                lambda E, V, u: _sequence_layer(E, V, u, 0)
             ),
         },
     ),
     FunctionQuestion(
         "6.1.5 reach",
-        "the receptive field after layers of k taps with these dilations (a tuple), "
-        "how many words from the first to the last that can change one output",
+        "the span that one output sees after layers of k taps with these dilations (a "
+        "tuple): from the first word that can change it to the last, and all between",
         parameters=("k", "dilations"),
-        examples=[(3, (1,)), (3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,))],
-        inputs=st.tuples(
-            st.integers(1, 4), st.lists(st.integers(1, 4), max_size=4).map(tuple)
-        ),
-        oracle=_reach,
+        examples=[(3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,)), (2, (2,))],
+        inputs=whole(4, *[4] * 3).map(lambda a: (a[0], a[1:])),
+        oracle=lambda k, ds: int(_seen_words(k, ds)[-1]) + 1,
         mistakes={
+            "what lies between them counts too.": lambda k, ds: len(_seen_words(k, ds)),
             "the dilation is missing.": lambda k, ds: 1 + len(ds) * (k - 1),
             "the output's own word is missing.": lambda k, ds: (k - 1) * sum(ds),
             "neighbouring windows overlap.": lambda k, ds: k ** len(ds),
@@ -454,13 +348,10 @@ QUESTIONS = (
         "6.1.6",
         "a * b, the full convolution of two matrices, every overlap",
         parameters=("a", "b"),
-        examples=[
-            (distinct(1, 1), distinct(1, 1, seed=1)),
-            (distinct(1, 3), distinct(1, 2, seed=1)),
-            (distinct(2, 3), distinct(3, 2, seed=1)),
-            (distinct(4, 3), distinct(2, 2, seed=1)),
-        ],
-        inputs=_arrays(),
+        examples=shaped(
+            MATRICES, (1, 1, 1, 1), (1, 3, 1, 2), (2, 3, 3, 2), (4, 3, 2, 2)
+        ),
+        inputs=tensors(MATRICES),
         oracle=_full,
         mistakes={
             "the kernel is not flipped: this is the cross-correlation.": _correlate,
@@ -485,15 +376,10 @@ QUESTIONS = (
         "part b: the n×n matrix T of the layer with one channel and the taps "
         "V (2Δ+1,): H = T @ X, zeros outside",
         parameters=("V", "n"),
-        examples=[
-            (distinct(k, seed=k), n) for k, n in ((1, 1), (3, 4), (5, 3), (3, 6))
-        ],
-        inputs=_taps(),
+        examples=shaped("Δ+Δ, =n", (1, 1), (2, 4), (3, 3), (2, 6)),
+        inputs=tensors("Δ+Δ, =n", n=(1, 5)),
         oracle=_sound_matrix,
         mistakes={
-            "the kernel is flipped: V[0] belongs to the earliest step.": lambda V, n: (
-                _sound_matrix(V.flip(0), n)
-            ),
             "outside of the signal are zeros: it does not start again.": lambda V, n: (
                 sum(
                     tap * torch.eye(n).roll(a - len(V) // 2, 1)
@@ -514,7 +400,7 @@ QUESTIONS = (
         "of ones of which `out` columns are outside",
         parameters=("k", "out"),
         examples=[(1, 0), (3, 0), (3, 1), (3, 3), (5, 2)],
-        inputs=_objects(),
+        inputs=whole(6, (0, 6)).filter(lambda a: a[1] <= a[0]),
         oracle=_cut_off,
         mistakes={
             "what is outside is not seen.": lambda k, out: k * k,

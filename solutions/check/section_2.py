@@ -4,26 +4,22 @@ Belongs here: what is asked, what is right, which mistakes are known. Does not b
 here: our solutions (`solutions.convolution`), which must stay unseen and untrusted.
 """
 
+from functools import partial
 from math import factorial
 from typing import Any
 
 import torch
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solutions.check import forms
-from solutions.check.inputs import (
-    IMAGES_AND_KERNELS,
-    Arguments,
-    Draw,
-    distinct,
-    image,
-    images_and_kernels,
-    upto,
-)
+from solutions.check.inputs import distinct, shaped, tensors
 from solutions.check.operations import BY_PRODUCT
-from solutions.check.parts import FunctionQuestion, ValueQuestion, Verdict
+from solutions.check.parts import (
+    FunctionQuestion,
+    ValueQuestion,
+    demand,
+)
 
 EDGE = torch.tensor([[1.0, -1.0]])
 
@@ -31,21 +27,6 @@ EDGE = torch.tensor([[1.0, -1.0]])
 def corr(X: Tensor, K: Tensor) -> Tensor:
     """Cross-correlate one channel."""
     return F.conv2d(X[None, None], K[None, None].to(X))[0, 0]
-
-
-@st.composite
-def _images(draw: Draw) -> tuple[Tensor]:
-    """Generate an image of at least 2×2 pixels."""
-    return (image(draw, 1 + upto(draw, 4), 1 + upto(draw, 4)),)
-
-
-IMAGES = [
-    (torch.eye(4),),
-    (torch.ones(4, 4).tril(),),
-    (distinct(2, 2),),
-    (distinct(3, 5),),
-    (distinct(5, 2),),
-]
 
 
 def _windows(X: Tensor, size: tuple[int, int]) -> Tensor:
@@ -64,20 +45,6 @@ def _positions_by_columns(X: Tensor, size: tuple[int, int]) -> Tensor:
     o_h, o_w = X.shape[0] - size[0] + 1, X.shape[1] - size[1] + 1
     windows = _windows(X, size).reshape(o_h, o_w, -1)
     return windows.transpose(0, 1).flatten(0, 1)
-
-
-@st.composite
-def _images_and_sizes(draw: Draw) -> tuple[Tensor, tuple[int, int]]:
-    """Generate an image and the size of a window that fits."""
-    X, K = draw(images_and_kernels())
-    return X, (K.shape[0], K.shape[1])
-
-
-@st.composite
-def _kernels_and_sizes(draw: Draw) -> tuple[Tensor, tuple[int, int]]:
-    """Generate a kernel and the size of an image into which it fits."""
-    X, K = draw(images_and_kernels())
-    return K, (X.shape[0], X.shape[1])
 
 
 def _matrix(K: Tensor, size: tuple[int, int]) -> Tensor:
@@ -123,25 +90,23 @@ MESSAGES = {
 }
 
 
-NO_ERROR = ("none", "no", "no error", "nothing", "no error at all", "it works")
+NO_ERROR = ("none", "no", "nothing", "it works")
 
 
-def _judge_error(answer: Any) -> Verdict:
+def _judge_error(answer: Any) -> None:
     """Run the layer, and compare what happens with what the reader says happens."""
     if not isinstance(answer, str):
         raise TypeError('should be a text, "" for no error at all')
-    net = _HandWritten()
-    message = ""
+    message, said = "", answer.strip(" .!").lower()
     try:
-        net(distinct(6, 8)).sum().backward()
+        _HandWritten()(distinct(6, 8)).sum().backward()
     except RuntimeError as error:
         message = str(error)
-    if answer.strip(" .!").lower() in (message.lower(), *NO_ERROR):
-        return Verdict(True)
-    text = "The hand-written layer, given an image (6, 8), does not say that."
-    low = answer.lower()
-    hints = [hint for phrase, hint in MESSAGES.items() if phrase in low]
-    return Verdict(False, "\n".join([text, *(f"Hint: {hint}" for hint in hints[:1])]))
+    demand(
+        said in (message.lower(), *NO_ERROR) or "no error" in said,
+        "The hand-written layer, given an image (6, 8), does not say that.",
+        next((hint for phrase, hint in MESSAGES.items() if phrase in said), None),
+    )
 
 
 def _moments(kernel: Tensor, degree: int) -> dict[tuple[int, int], float]:
@@ -162,27 +127,24 @@ def _moments(kernel: Tensor, degree: int) -> dict[tuple[int, int], float]:
     return found
 
 
-def _judge_second(value: Any) -> Verdict:
+def _judge_second(value: Any) -> str:
     """Apply the kernel to polynomials of degree 2, whose second derivatives we know."""
     moments = _moments(forms.kernel(value), 2)
-    if flat := moments[0, 0]:
-        text = f"On a constant image 1 it gives {flat:g}, but a derivative is 0."
-        return Verdict(False, text)
-    if moments[0, 1] or moments[1, 0]:
-        return Verdict(False, "On a ramp it is not 0, but a second derivative is.")
-    xx, xy, yy = found = (moments[0, 2], moments[1, 1], moments[2, 0])
+    flat = moments[0, 0]
+    demand(not flat, f"On a constant image 1 it gives {flat:g}, but a derivative is 0.")
+    sloped = moments[0, 1] or moments[1, 0]
+    demand(not sloped, "On a ramp it is not 0, but a second derivative is.")
+    xx, xy, yy = moments[0, 2], moments[1, 1], moments[2, 0]
     factor, name = _second(xx, xy, yy)
-    if name and abs(factor - 1) < 1e-4:
-        return Verdict(True, f"It is {name}.")
-    on = ", ".join(
-        f"{name} gives {m:g}" for name, m in zip(("x²", "xy", "y²"), found, strict=True)
+    text = f"x² gives {xx:g}, xy gives {xy:g}, y² gives {yy:g}."
+    is_negative = abs(factor + 1) < 1e-4
+    sign, scale = "the sign is the wrong way round.", f"it is {factor:g} times {name}."
+    demand(
+        name and abs(factor - 1) < 1e-4,
+        f"No second derivative has these values: {text}",
+        name and (sign if is_negative else scale),
     )
-    text = f"No second derivative has these values: {on}."
-    if name and abs(factor + 1) < 1e-4:
-        return Verdict(False, f"{text}\nHint: the sign is the wrong way round.")
-    if name:
-        return Verdict(False, f"{text}\nHint: it is {factor:g} times {name}.")
-    return Verdict(False, text)
+    return f"It is {name}."
 
 
 def _second(xx: float, xy: float, yy: float) -> tuple[float, str]:
@@ -199,26 +161,28 @@ def _second(xx: float, xy: float, yy: float) -> tuple[float, str]:
     return 0.0, ""
 
 
-def _judge_integral(arguments: Arguments, value: Any) -> str | None:
+def _judge_integral(value: Any, n: int, h: float) -> None:
     """Compare with the integrals of 1, x, x² and x⁴, and with what two rules miss."""
-    n, h = arguments
     w = forms.kernel(value).flatten()
-    if len(w) != n:
-        return f"The kernel has {len(w)} taps, but should have {n}."
+    demand(len(w) == n, f"The kernel has {len(w)} taps, but should have {n}.")
     x = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2) * h
     total, slack = float(w.sum()), forms.SLACK * n * h
-    if not any(abs(total - length) <= slack for length in (n * h, (n - 1) * h)):
-        text = (
-            f"The integral of the constant 1 is the length, {n * h:g} "
-            f"(or {(n - 1) * h:g} from the first sample to the last), "
-            f"but this gives {total:g}."
-        )
-        if abs(total - 1) <= slack:
-            more = "that is the mean; the integral is as many times larger."
-            return f"{text}\nHint: {more}"
-        return f"{text}\nHint: the step h is missing." if total in (n, n - 1) else text
-    if abs(float(w @ x)) > slack * n * h:
-        return "On the ramp x, which is 0 in the middle, it does not give 0."
+    hints = {
+        n: "the step h is missing.",
+        n - 1: "the step h is missing.",
+        1: "that is the mean; the integral is as many times larger.",
+    }
+    demand(
+        min(abs(total - n * h), abs(total - (n - 1) * h)) <= slack,
+        f"The integral of the constant 1 is the length, {n * h:g} (or "
+        f"{(n - 1) * h:g} from the first sample to the last), but this gives "
+        f"{total:g}.",
+        hints.get(round(total) if abs(total - round(total)) <= slack else 0),
+    )
+    demand(
+        abs(float(w @ x)) <= slack * n * h,
+        "On the ramp x, which is 0 in the middle, it does not give 0.",
+    )
     rule = torch.full((n,), float(h), dtype=torch.float64)
     if abs(total - n * h) > slack:
         rule[0] = rule[-1] = h / 2
@@ -226,37 +190,35 @@ def _judge_integral(arguments: Arguments, value: Any) -> str | None:
     for m in (2, 4):
         right = 2 * end ** (m + 1) / (m + 1)
         missed, allowed = (abs(float(r @ x**m) - right) for r in (w, rule))
-        if missed > allowed + slack * max(right, 1):
-            return f"On x^{m} it misses more than the simplest rules: {missed:g}."
-    return None
-
-
-def _judge_derivative(arguments: Arguments, value: Any) -> str | None:
-    """Cross-correlation must give 0 for 1, x, ..., and d! for x^d."""
-    (d,) = arguments
-    kernel = forms.kernel(value)
-    if 1 not in kernel.shape:
-        return f"The kernel has shape {tuple(kernel.shape)}, but should have one axis."
-    moments = _moments(kernel.reshape(1, -1), d)
-    found = [moments[0, m] for m in range(d + 1)]
-    wanted = [0.0] * d + [float(factorial(d))]
-    slack = forms.SLACK * factorial(d)
-    wrong = [m for m in range(d + 1) if abs(found[m] - wanted[m]) > slack]
-    if not wrong:
-        return None
-    first = wrong[0]
-    text = (
-        f"On x^{first} it gives {found[first]:.6g}, "
-        f"but the derivative of order {d} is {wanted[first]:g} at 0."
-    )
-    if first == d and abs(found[d] + wanted[d]) <= slack:
-        return (
-            f"{text}\nHint: the kernel is flipped: cross-correlation takes it as it "
-            "stands, x grows with the index."
+        demand(
+            missed <= allowed + slack * max(right, 1),
+            f"On x^{m} it misses more than the simplest rules: {missed:g}.",
         )
-    if first < d:
-        return f"{text}\nHint: it differentiates fewer than {d} times."
-    return text
+
+
+def _judge_derivative(value: Any, d: int) -> None:
+    """Cross-correlation must give 0 for 1, x, ..., and d! for x^d."""
+    kernel = forms.kernel(value)
+    text = f"The kernel has shape {tuple(kernel.shape)}, but should have one axis."
+    demand(1 in kernel.shape, text)
+    moments = _moments(kernel.reshape(1, -1), d)
+    slack = forms.SLACK * factorial(d)
+    for m in range(d + 1):
+        found, wanted = moments[0, m], factorial(d) if m == d else 0
+        hint = None
+        if m < d:
+            hint = f"it differentiates fewer than {d} times."
+        elif abs(found + wanted) <= slack:
+            hint = (
+                "the kernel is flipped: cross-correlation takes it as it stands, x "
+                "grows with the index."
+            )
+        demand(
+            abs(found - wanted) <= slack,
+            f"On x^{m} it gives {found:.6g}, but the derivative of order {d} is "
+            f"{wanted} at 0.",
+            hint,
+        )
 
 
 def _fewest_taps(d: int) -> int:
@@ -273,21 +235,15 @@ def _fewest_taps(d: int) -> int:
         n += 1
 
 
-def _judge_edge(arguments: Arguments, value: Any) -> str | None:
+def _judge_edge(value: Any, v: tuple[float, float]) -> None:
     """The kernel must give the slope along v, and nothing else, of every plane."""
-    (v,) = arguments
     moments = _moments(forms.kernel(value), 1)
     flat, right, down = (moments[p] for p in ((0, 0), (0, 1), (1, 0)))
-    if flat:
-        return f"On a flat image of ones it gives {flat:g}, where there is no edge."
+    demand(
+        not flat, f"On a flat image of ones it gives {flat:g}, where there is no edge."
+    )
     along, across = right * v[0] + down * v[1], right * v[1] - down * v[0]
     size = (right**2 + down**2) ** 0.5
-    if abs(along - 1) < 1e-4 and abs(across) < 1e-4:
-        return None
-    text = (
-        f"On a ramp that rises along v it gives {along:g}, on one that rises across "
-        f"v {across:g}."
-    )
     hints = {
         v: f"the direction is right, but it is {size:g} times the slope.",
         (v[1], v[0]): "v[0] points to the right, v[1] down.",
@@ -296,54 +252,63 @@ def _judge_edge(arguments: Arguments, value: Any) -> str | None:
         (-v[1], v[0]): "the edges run across v, so the slope is along v.",
         (v[1], -v[0]): "the edges run across v, so the slope is along v.",
     }
-    for (x, y), hint in hints.items():
-        if size and abs(right - size * x) + abs(down - size * y) < 1e-4 * size:
-            return f"{text}\nHint: {hint}"
-    return text
+    known = (
+        hint
+        for (x, y), hint in hints.items()
+        if abs(right - size * x) + abs(down - size * y) < 1e-4 * size
+    )
+    demand(
+        abs(along - 1) < 1e-4 and abs(across) < 1e-4,
+        f"On a ramp that rises along v it gives {along:g}, on one that rises across "
+        f"v {across:g}.",
+        next(known, None),
+    )
 
 
-def _judge_blur(value: Any) -> Verdict:
+def _judge_blur(value: Any) -> None:
     """A blur keeps flat images and ramps, and makes no pixel brighter than all were."""
     kernel = forms.kernel(value)
     moments = _moments(kernel, 1)
-    faults = {
-        "A tap is negative: bright pixels can make others darker.": (kernel < 0).any(),
-        f"A flat image of ones becomes {moments[0, 0]:g}: it is not kept.": (
-            abs(moments[0, 0] - 1) > forms.SLACK
-        ),
-        "A ramp is moved: the kernel is not symmetric.": (
-            moments[0, 1] or moments[1, 0]
-        ),
-        "It uses one pixel only, so it changes nothing.": (kernel > 0).sum() < 2,
-    }
-    fault = next((text for text, is_one in faults.items() if is_one), "")
-    return Verdict(not fault, fault)
+    flat = moments[0, 0]
+    demand((kernel >= 0).all(), "A tap is negative: bright pixels can darken others.")
+    demand(
+        abs(flat - 1) <= forms.SLACK,
+        f"A flat image of ones becomes {flat:g}: it is not kept.",
+    )
+    moved = moments[0, 1] or moments[1, 0]
+    demand(not moved, "A ramp is moved: the kernel is not symmetric.")
+    one = "It uses one pixel only, so it changes nothing."
+    demand((kernel > 0).sum() > 1, one)
 
 
 DIRECTIONS = [(0.6, 0.8), (1.0, 0.0), (0.0, 1.0), (-0.8, 0.6), (0.0, -1.0)]
+FITTING = "o_h+k_h o_w+k_w, k_h k_w"
+FITTED = shaped(FITTING, (2, 1, 3, 1), (3, 1, 3, 2), (3, 2, 3, 1), (2, 2, 4, 2))
+FITTED += shaped(FITTING, (4, 3, 4, 2), (1, 2, 1, 3))
+_of_image = partial(
+    FunctionQuestion,
+    parameters=("X",),
+    examples=[
+        (torch.eye(4),),
+        (torch.ones(4, 4).tril(),),
+        *shaped("h w", (2, 2), (3, 5), (5, 2)),
+    ],
+    inputs=tensors("h w", h=(2, 5), w=(2, 5)),
+)
 
 
 QUESTIONS = (
-    FunctionQuestion(
+    _of_image(
         "6.2.1 a",
         "the output for the image X (h, w) and the kernel [[1, -1]], as a formula of X",
-        parameters=("X",),
-        examples=IMAGES,
-        inputs=_images(),
         oracle=lambda X: corr(X, EDGE),
         mistakes={
-            "the sign is the wrong way round: the first tap is 1.": lambda X: (
-                -corr(X, EDGE)
-            ),
             "these are differences of vertical neighbours.": lambda X: corr(X, EDGE.T),
         },
     ),
-    FunctionQuestion(
+    _of_image(
         "6.2.1 b",
         "the output when X is transposed, as a formula of the original X",
-        parameters=("X",),
-        examples=IMAGES,
-        inputs=_images(),
         oracle=lambda X: corr(X.T, EDGE),
         mistakes={
             "it changes nothing only if X is symmetric, as the identity is.": (
@@ -358,12 +323,9 @@ QUESTIONS = (
             ),
         },
     ),
-    FunctionQuestion(
+    _of_image(
         "6.2.1 c",
         "the output when the kernel is transposed, as a formula of X",
-        parameters=("X",),
-        examples=IMAGES,
-        inputs=_images(),
         oracle=lambda X: corr(X, EDGE.T),
         mistakes={
             "the output is only transposed if X is symmetric, as the identity is.": (
@@ -383,13 +345,10 @@ QUESTIONS = (
         "6.2.3",
         "the cross-correlation of X (h, w) with K (k_h, k_w), by a matrix product",
         parameters=("X", "K"),
-        examples=IMAGES_AND_KERNELS,
-        inputs=images_and_kernels(),
+        examples=FITTED,
+        inputs=tensors(FITTING),
         oracle=corr,
         mistakes={
-            "the kernel is flipped: cross-correlation takes it as it stands.": (
-                lambda X, K: corr(X, K.flip(0, 1))
-            ),
             (
                 "transpose instead of reshape: windows are read row by row, but the "
                 "kernel column by column, or the other way round."
@@ -402,9 +361,9 @@ QUESTIONS = (
                 lambda X, K: corr(X, K).flatten(),
                 lambda X, K: corr(X, K).flatten()[:, None],
             ),
-            "the output is smaller than X: nothing is padded.": lambda X, K: F.conv2d(
-                X[None, None], K[None, None], padding="same"
-            )[0, 0],
+            "the output is smaller than X: nothing is padded.": lambda X, K: corr(
+                F.pad(X, [n // 2 for k in K.shape[::-1] for n in (k - 1, k)]), K
+            ),
         },
         rule=BY_PRODUCT,
     ),
@@ -412,8 +371,8 @@ QUESTIONS = (
         "6.2.3 windows",
         "part a: A with A @ K.flatten() = Y.flatten() for every K of this shape",
         parameters=("X", "kernel_shape"),
-        examples=[(X, tuple(K.shape)) for X, K in IMAGES_AND_KERNELS],
-        inputs=_images_and_sizes(),
+        examples=[(X, tuple(K.shape)) for X, K in FITTED],
+        inputs=tensors("o_h+k_h o_w+k_w, (k_h k_w)"),
         oracle=_windows,
         mistakes={
             "transpose: each row must be one window.": lambda X, size: (
@@ -430,15 +389,12 @@ QUESTIONS = (
         "6.2.3 matrix",
         "part b: T with T @ X.flatten() = Y.flatten() for every X of this shape",
         parameters=("K", "input_shape"),
-        examples=[(K, tuple(X.shape)) for X, K in IMAGES_AND_KERNELS],
-        inputs=_kernels_and_sizes(),
+        examples=[(K, tuple(X.shape)) for X, K in FITTED],
+        inputs=tensors("k_h k_w, (o_h+k_h o_w+k_w)"),
         oracle=_matrix,
         mistakes={
             "transpose: each row must be one output.": lambda K, size: (
                 _matrix(K, size).T
-            ),
-            "the kernel is flipped: cross-correlation takes it as it stands.": (
-                lambda K, size: _matrix(K.flip(0, 1), size)
             ),
             (
                 "at the end of a row the window moves to the next row, not over the "
@@ -472,7 +428,6 @@ QUESTIONS = (
                 lambda d: 2 * ((d + 1) // 2) + 1
             ),
             "two taps can take only one difference.": lambda d: 2,
-            "three taps can take only two differences.": lambda d: 3,
             "even a first derivative needs two values.": lambda d: d,
             "one difference after another adds one tap each.": (
                 lambda d: 2 * d,

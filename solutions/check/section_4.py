@@ -5,7 +5,7 @@ here: our solutions (`solutions.channels`), which must stay unseen and untrusted
 """
 
 from functools import partial
-from math import ceil, isfinite, log
+from math import isfinite, log
 from typing import Any
 
 import torch
@@ -13,24 +13,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from solutions.check import forms
 from solutions.check.factoring import how_it_factors
-from solutions.check.inputs import (
-    Arguments,
-    Draw,
-    axis_settings,
-    convolutions,
-    distinct,
-    image,
-    upto,
-)
+from solutions.check.forms import Call
+from solutions.check.inputs import AXES, planes, shaped, tensors, whole
+from solutions.check.mistakes import PADDING_ONCE
 from solutions.check.operations import BY_PRODUCT
-from solutions.check.parts import FunctionQuestion, Mistakes, ValueQuestion, Verdict
-from solutions.check.result import shown
+from solutions.check.parts import (
+    FunctionQuestion,
+    ValueQuestion,
+    WrongError,
+    compared,
+    demand,
+)
 from solutions.check.section_2 import corr
-from solutions.check.section_3 import PADDING_ONCE, positions
+from solutions.check.section_3 import FLOPS, of_axes, positions, products
 
 SIZES = ("c_i", "c_o", "h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w")
 POWERS = [(m, n) for m in (2, 3, 4, 5) for n in (1, 2, 3)] + [(2, 4), (2, 5)]
@@ -38,125 +36,54 @@ MAX_SIDE = 5
 MAX_TAP = 10**9
 
 
-def _impulse(size: tuple[int, ...]) -> Tensor:
-    """Return an image, float64, with a one in the middle."""
-    X = torch.zeros(size, dtype=torch.float64)
-    X[tuple(n // 2 for n in size)] = 1
-    return X
-
-
-def _two_layers(K1: Tensor, K2: Tensor) -> Tensor:
-    """Find the kernel of both layers: what they make of one pixel, reversed."""
-    k = [a + b - 1 for a, b in zip(K1.shape, K2.shape, strict=True)]
-    X = _impulse((2 * k[0] - 1, 2 * k[1] - 1))
-    return corr(corr(X, K1), K2).flip(0, 1)
-
-
-@st.composite
-def _two_kernels(draw: Draw) -> tuple[Tensor, Tensor]:
-    """Generate two kernels."""
-    sizes = [upto(draw, 3) for _ in range(4)]
-    return image(draw, *sizes[:2]), image(draw, *sizes[2:])
+def _composed(W1: Tensor, W2: Tensor) -> Tensor:
+    """Find the kernels of two layers in a row: what they make of a pixel, reversed."""
+    c_i = W1.shape[1]
+    h, w = (W1.shape[a] + W2.shape[a] - 1 for a in (2, 3))
+    X = W1.new_zeros(c_i, c_i, 2 * h - 1, 2 * w - 1)
+    X[range(c_i), range(c_i), h - 1, w - 1] = 1
+    return F.conv2d(F.conv2d(X, W1), W2).flip(2, 3).transpose(0, 1)
 
 
 def _layer(W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
     """Find the kernels and the bias of two layers in a row, from what they compute."""
-    k = [W1.shape[a] + W2.shape[a] - 1 for a in (2, 3)]
-    size = (2 * k[0] - 1, 2 * k[1] - 1)
-    channels = W1.shape[1]
-    X = torch.zeros(channels, channels, *size)
-    X[range(channels), range(channels), k[0] - 1, k[1] - 1] = 1
-    zero = torch.zeros(1, channels, *size)
-    b = F.conv2d(F.conv2d(zero, W1, b1), W2, b2)[0, :, 0, 0]
-    return F.conv2d(F.conv2d(X, W1), W2).flip(2, 3).transpose(0, 1), b
+    W = _composed(W1, W2)
+    return W, F.conv2d(F.conv2d(0 * W[:1], W1, b1), W2, b2).flatten()
 
 
-@st.composite
-def _two_layer_inputs(draw: Draw) -> Arguments:
-    """Generate W1 (c_m, c_i, ...), b1, W2 (c_o, c_m, ...), b2."""
-    c_i, c_m, c_o = upto(draw, 2), upto(draw, 2), upto(draw, 2)
-    sizes = [upto(draw, 2) for _ in range(4)]
-    W1, b1 = image(draw, c_m, c_i, *sizes[:2]), image(draw, c_m)
-    return W1, b1, image(draw, c_o, c_m, *sizes[2:]), image(draw, c_o)
+def _two_layers(K1: Tensor, K2: Tensor) -> Tensor:
+    """Do so for layers of one channel."""
+    return _composed(K1[None, None], K2[None, None])[0, 0]
 
 
-def _two_layer_example(c_i: int, c_m: int, c_o: int, a: int, b: int) -> Any:
-    """Return an input whose numbers are all different."""
-    return (
-        distinct(c_m, c_i, a, b),
-        distinct(c_m, seed=1),
-        distinct(c_o, c_m, b, a, seed=2),
-        distinct(c_o, seed=3),
-    )
-
-
-def _judge_kernel(value: Any) -> Verdict:
+def _judge_kernel(value: Any) -> str:
     """Accept a kernel that provably is no convolution of two smaller ones."""
     kernel = forms.kernel(value)
-    h, w = kernel.shape
-    if max(h, w) > MAX_SIDE:
-        return Verdict(False, f"Choose a kernel of at most {MAX_SIDE}×{MAX_SIDE} taps.")
-    if kernel.abs().max() > MAX_TAP:
-        return Verdict(False, f"Choose taps of at most {MAX_TAP}.")
-    if not torch.equal(kernel, kernel.round()):
-        return Verdict(
-            False,
-            "Give the taps as whole numbers, so that the question can be decided "
-            "exactly: a common factor changes nothing.",
-        )
-    if h * w < 3 or not kernel.any():
-        return Verdict(
-            False, "Choose a kernel with at least three taps, and not only zeros."
-        )
+    demand(
+        max(kernel.shape) <= MAX_SIDE and kernel.abs().max() <= MAX_TAP,
+        f"Choose at most {MAX_SIDE}×{MAX_SIDE} taps of at most {MAX_TAP}.",
+    )
+    demand(
+        torch.equal(kernel, kernel.round()),
+        "Give the taps as whole numbers, so that the question can be decided exactly: "
+        "a common factor changes nothing.",
+    )
+    few = "Choose a kernel with at least three taps, and not only zeros."
+    demand(kernel.numel() > 2 and kernel.any(), few)
     reason = how_it_factors([[int(tap) for tap in row] for row in kernel.tolist()])
-    if reason is None:
-        return Verdict(True, "No two real kernels of more than one tap give it.")
-    return Verdict(False, f"This one can be written as two: {reason}.")
+    demand(reason is None, f"This one can be written as two: {reason}.")
+    return "No two real kernels of more than one tap give it."
 
 
-def _flops(
-    c_i: int, c_o: int, size: tuple[int, int], k: Any, p: Any, s: Any, backward: bool
-) -> int:
-    """Let PyTorch count the operations of a layer without bias."""
-    X = torch.empty(1, c_i, *size, device="meta", requires_grad=backward)
-    W = torch.empty(c_o, c_i, *k, device="meta", requires_grad=backward)
-    with FlopCounterMode(display=False) as counter:
-        Y = F.conv2d(X, W, stride=s, padding=p)
-        if backward:
-            Y.sum().backward()
-    return counter.get_total_flops()
+def multiplications(c_i: int, c_o: int, *plane: int) -> int:
+    """Count the products of one sample."""
+    size, k, p, s = (plane[i : i + 2] for i in (0, 2, 4, 6))
+    return products(c_i, c_o, size, k, p, s)
 
 
-def multiplications(
-    c_i: int,
-    c_o: int,
-    h: int,
-    w: int,
-    kh: int,
-    kw: int,
-    ph: int,
-    pw: int,
-    sh: int,
-    sw: int,
-) -> int:
-    """Count the products of one sample; PyTorch counts two operations for each."""
-    return _flops(c_i, c_o, (h, w), (kh, kw), (ph, pw), (sh, sw), False) // 2
-
-
-def _outputs(
-    c_i: int,
-    c_o: int,
-    h: int,
-    w: int,
-    kh: int,
-    kw: int,
-    ph: int,
-    pw: int,
-    sh: int,
-    sw: int,
-) -> int:
+def _outputs(c_i: int, c_o: int, *plane: int) -> int:
     """Count the numbers of the output."""
-    return c_o * positions(h, kh, ph, sh) * positions(w, kw, pw, sw)
+    return c_o * positions(*plane[::2]) * positions(*plane[1::2])
 
 
 def _additions(*sizes: int) -> int:
@@ -164,29 +91,19 @@ def _additions(*sizes: int) -> int:
     return multiplications(*sizes) - _outputs(*sizes)
 
 
-def _saved(
-    c_i: int,
-    c_o: int,
-    h: int,
-    w: int,
-    kh: int,
-    kw: int,
-    ph: int,
-    pw: int,
-    sh: int,
-    sw: int,
-) -> int:
+def _saved(c_i: int, c_o: int, *plane: int) -> int:
     """Count the numbers that autograd keeps."""
     kept: list[int] = []
-    X = torch.zeros(1, c_i, h, w, requires_grad=True)
-    W = torch.zeros(c_o, c_i, kh, kw, requires_grad=True)
+    size, k, p, s = (plane[i : i + 2] for i in (0, 2, 4, 6))
+    X = torch.zeros(1, c_i, *size, requires_grad=True)
+    W = torch.zeros(c_o, c_i, *k, requires_grad=True)
 
     def keep(tensor: Tensor) -> Tensor:
         kept.append(tensor.numel())
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
-        F.conv2d(X, W, stride=(sh, sw), padding=(ph, pw))
+        F.conv2d(X, W, stride=s, padding=p)
     return sum(kept)
 
 
@@ -197,20 +114,14 @@ def _memory(*sizes: int) -> int:
     return X.numel() + W.numel() + _outputs(*sizes)
 
 
-def _useful(*a: int) -> int:
+def _useful(c_i: int, c_o: int, *plane: int) -> int:
     """Count the products that do not meet the padding."""
-    inside = [
-        int(
-            F.conv1d(
-                torch.ones(1, 1, a[2 + i]),
-                torch.ones(1, 1, a[4 + i]),
-                stride=a[8 + i],
-                padding=a[6 + i],
-            ).sum()
-        )
-        for i in (0, 1)
-    ]
-    return a[0] * a[1] * inside[0] * inside[1]
+
+    def inside(n: int, k: int, p: int, s: int) -> int:
+        X, W = torch.ones(1, 1, n), torch.ones(1, 1, k)
+        return int(F.conv1d(X, W, stride=s, padding=p).sum())
+
+    return c_i * c_o * inside(*plane[::2]) * inside(*plane[1::2])
 
 
 def _total(*sizes: int) -> int:
@@ -228,19 +139,6 @@ def _layers_to_mix(c: int, b: int) -> int:
     return layers
 
 
-def _once(p: int, n: int, k: int, s: int) -> int:
-    """Count positions with the padding as the total of both sides."""
-    return (n + p - k) // s + 1
-
-
-@st.composite
-def _layer_sizes(draw: Draw) -> Arguments:
-    """Generate the ten sizes of a layer."""
-    vertical, horizontal = draw(axis_settings()), draw(axis_settings())
-    plane = (x for pair in zip(vertical, horizontal, strict=True) for x in pair)
-    return upto(draw, 4), upto(draw, 4), *plane
-
-
 LAYERS = [
     (1, 1, 3, 3, 3, 3, 0, 0, 1, 1),
     (1, 2, 6, 7, 3, 3, 1, 1, 1, 1),
@@ -252,78 +150,32 @@ LAYERS = [
     (4, 1, 7, 6, 4, 3, 1, 1, 2, 2),
 ]
 _of_a_layer = partial(
-    FunctionQuestion, parameters=SIZES, examples=LAYERS, inputs=_layer_sizes()
+    FunctionQuestion,
+    parameters=SIZES,
+    examples=LAYERS,
+    inputs=st.builds(lambda c, plane: c + plane, whole(4, 4), planes(AXES)),
 )
 
 
-def _dense(a: tuple[int, ...], o_h: int | float, o_w: int | float) -> int | float:
-    """Multiply the kernels with so many outputs."""
-    return a[0] * a[1] * a[4] * a[5] * o_h * o_w
+def _counted(rule: Call, c_i: int, c_o: int, *plane: int) -> Any:
+    """Count the products with a rule for the number of outputs on an axis."""
+    kernels = c_i * c_o * plane[2] * plane[3]
+    return kernels * rule(*plane[::2]) * rule(*plane[1::2])
 
 
-COUNTING_MISTAKES: Mistakes = {
-    "count the products with the zeros of the padding too.": _useful,
-    "these are FLOPs: a multiplication and an addition are two.": lambda *a: (
-        2 * multiplications(*a)
-    ),
-    PADDING_ONCE: lambda *a: _dense(
-        a, _once(a[6], a[2], a[4], a[8]), _once(a[7], a[3], a[5], a[9])
-    ),
-    "padding makes the input larger, not smaller.": lambda *a: _dense(
-        a, _once(-a[6], a[2], a[4], a[8]), _once(-a[7], a[3], a[5], a[9])
-    ),
-    "there is one output per position of the window, not per pixel.": lambda *a: _dense(
-        a, a[2], a[3]
-    ),
-    "positions are whole: round down.": lambda *a: _dense(
-        a, (a[2] + 2 * a[6] - a[4]) / a[8] + 1, (a[3] + 2 * a[7] - a[5]) / a[9] + 1
-    ),
-    "positions are whole: round down, and add the first one.": lambda *a: _dense(
-        a, ceil((a[2] + 2 * a[6] - a[4]) / a[8]), ceil((a[3] + 2 * a[7] - a[5]) / a[9])
-    ),
-    "every output channel looks at every input channel.": lambda *a: (
-        multiplications(*a) // a[0]
-    ),
-    "there are c_o output channels.": lambda *a: multiplications(*a) // a[1],
-}
-
-
-def _judge_backward(value: Any) -> Verdict:
-    """Compare with what PyTorch counts for both gradients."""
-    number = forms.number(value)
-    sizes = (3, 16, (32, 32), (3, 3), (1, 1), (1, 1))
-    forward, both = (_flops(*sizes, backward=backward) for backward in (False, True))
-    right = (both - forward) / forward
-    if abs(number - right) < 1e-6:
-        return Verdict(True)
-    text = f"Backward propagation does not take {shown(number)} times as much."
-    if number == 1:
-        return Verdict(False, f"{text}\nHint: how many gradients does it compute?")
-    if abs(number - right - 1) < 1e-6:
-        return Verdict(False, f"{text}\nHint: do not count the forward pass.")
-    return Verdict(False, text)
-
-
-def _judge_ratio(value: Any) -> Verdict:
-    """Compare with what PyTorch counts for a layer of twice the channels."""
-    number = forms.number(value)
-    one, two = (
-        _flops(c, 2 * c, (9, 8), (3, 2), (1, 0), (2, 1), backward=False) for c in (3, 6)
+def _backward() -> float:
+    """Compare what PyTorch counts for both gradients with the forward propagation."""
+    forward, both = (
+        products(3, 16, (32, 32), (3, 3), 1, 1, backward=backward)
+        for backward in (False, True)
     )
-    if abs(number - two / one) < 1e-6:
-        return Verdict(True)
-    text = (
-        f"The number of multiplications does not become {shown(number)} times as large."
-    )
-    hints = {
-        2.0: "both c_i and c_o are doubled.",
-        two / one + 1: "it grows to so many times, not by so many times.",
-        two / one - 1: "by so much it grows: the factor is one more.",
-        8.0: "the output does not become larger.",
-        16.0: "the output does not become larger.",
-    }
-    hint = hints.get(float(number))
-    return Verdict(False, f"{text}\nHint: {hint}" if hint else text)
+    return (both - forward) / forward
+
+
+def _ratio() -> float:
+    """Compare what PyTorch counts for a layer of twice the channels."""
+    one, two = (products(c, 2 * c, (9, 8), (3, 2), (1, 0), (2, 1)) for c in (3, 6))
+    return two / one
 
 
 PLANE = ("h", "w", "k_h", "k_w", "p_h", "p_w", "s_h", "s_w")
@@ -339,18 +191,10 @@ def _growth_once(*a: int) -> float:
     """Do the same with the padding taken as the total of both sides."""
 
     def count(factor: int) -> int:
-        rows = _once(factor * a[4], a[0], a[2], a[6])
-        return rows * _once(factor * a[5], a[1], a[3], a[7])
+        h, w = a[0] + factor * a[4], a[1] + factor * a[5]
+        return multiplications(1, 1, h, w, a[2], a[3], 0, 0, *a[6:])
 
     return count(2) / count(1)
-
-
-@st.composite
-def _pointwise_sizes(draw: Draw) -> Arguments:
-    """Generate c_i, c_o, h, w, p_h, p_w, s_h, s_w."""
-    sizes = [upto(draw, 4), upto(draw, 4), upto(draw, 9), upto(draw, 9)]
-    paddings = [upto(draw, 3, 0), upto(draw, 3, 0)]
-    return (*sizes, *paddings, upto(draw, 4), upto(draw, 4))
 
 
 def _pointwise(c_i: int, c_o: int, h: int, w: int, *rest: int) -> int:
@@ -358,23 +202,18 @@ def _pointwise(c_i: int, c_o: int, h: int, w: int, *rest: int) -> int:
     return multiplications(c_i, c_o, h, w, 1, 1, *rest)
 
 
-def _pixels(c_i: int, c_o: int, o_h: int | float, o_w: int | float) -> int | float:
-    """Count the products of a 1×1 layer with so many outputs."""
-    return c_i * c_o * o_h * o_w
-
-
-def _judge_numbers(value: Any) -> Verdict:
+def _judge_numbers(value: Any) -> str:
     """Check three numbers whose float32 sum depends on the order of the additions."""
     numbers = [float(forms.number(x)) for x in forms.sequence(value, 3)]
-    text = "Both orders give the same."
-    for dtype, name in ((torch.float32, "float32"), (torch.float64, "float64")):
-        a, b, c = torch.tensor(numbers, dtype=dtype)
+    found = []
+    for name in ("float32", "float64"):
+        a, b, c = torch.tensor(numbers, dtype=getattr(torch, name))
         left, right = float((a + b) + c), float(a + (b + c))
-        text = f"Both orders give {left:.9g}, in float32 and in float64."
         if left != right and isfinite(left) and isfinite(right):
             sums = f"(a + b) + c is {left:.17g}, but a + (b + c) is {right:.17g}"
-            return Verdict(True, f"In {name} {sums}.")
-    return Verdict(False, text)
+            return f"In {name} {sums}."
+        found.append(f"{left:.9g} in {name}")
+    raise WrongError(f"Both orders give {' and '.join(found)}.")
 
 
 def _general(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
@@ -394,39 +233,27 @@ def _summed(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
     return _general(X.sum(1, keepdim=True), W[:, :1], stride, padding)
 
 
-def _padded_once(X: Tensor, W: Tensor, stride: Any, padding: Any) -> Tensor:
-    """Pad on one side only."""
-    return _general(F.pad(X, (0, padding[1], 0, padding[0])), W, stride, 0)
-
-
-def _judge_split(arguments: tuple[Any, ...], value: Any) -> str | None:
+def _judge_split(value: Any, K: Tensor) -> None:
     """Compose a layer of columns with one of rows, and compare with the kernel."""
-    (K,) = arguments
     k_h, k_w = K.shape
     try:
         W1, W2 = (forms.tensor(W) for W in forms.sequence(value, 2))
     except TypeError:
-        return "The result should be a pair of tensors (W1, W2) of real numbers."
+        text = "should be a pair of tensors (W1, W2) of real numbers"
+        raise TypeError(text) from None
     m = W1.shape[0] if W1.dim() else 0
-    wanted = (m, 1, k_h, 1), (1, m, 1, k_w)
-    if (tuple(W1.shape), tuple(W2.shape)) != wanted or m == 0:
-        found = f"{tuple(W1.shape)} and {tuple(W2.shape)}"
-        right = f"(m, 1, {k_h}, 1) and (1, m, 1, {k_w})"
-        return f"The shapes are {found}, but should be {right}."
-    X = _impulse((1, 1, 2 * k_h - 1, 2 * k_w - 1))
-    both = F.conv2d(F.conv2d(X, W1), W2)[0, 0].flip(0, 1)
-    if torch.allclose(both, K.double(), rtol=0, atol=1e-4 * float(K.abs().max())):
-        return None
-    text = "Together the two layers do not have this kernel."
-    if m == 1 and int(torch.linalg.matrix_rank(K)) > 1:
-        return f"{text}\nHint: one channel in between is not enough."
-    return text
-
-
-@st.composite
-def _kernels(draw: Draw) -> tuple[Tensor]:
-    """Generate a kernel."""
-    return (image(draw, upto(draw, 4), upto(draw, 4)),)
+    demand(
+        m > 0 and (W1.shape, W2.shape) == ((m, 1, k_h, 1), (1, m, 1, k_w)),
+        f"The shapes are {tuple(W1.shape)} and {tuple(W2.shape)}, but should be "
+        f"(m, 1, {k_h}, 1) and (1, m, 1, {k_w}).",
+    )
+    both = _composed(W1, W2)[0, 0]
+    needs_more = m == 1 and int(torch.linalg.matrix_rank(K)) > 1
+    demand(
+        torch.allclose(both, K.double(), rtol=0, atol=1e-4 * float(K.abs().max())),
+        "Together the two layers do not have this kernel.",
+        "one channel in between is not enough." if needs_more else None,
+    )
 
 
 def _reads(k: int, delta: int) -> float:
@@ -439,14 +266,13 @@ def _reads(k: int, delta: int) -> float:
 
 
 def _saving(c: int, b: int) -> float:
-    """Let PyTorch count the operations with b groups of channels and with one."""
-    counts = []
-    for groups in (1, b):
-        with FlopCounterMode(display=False) as counter:
-            X = torch.empty(1, c, 5, 5, device="meta")
-            F.conv2d(X, torch.empty(c, c // groups, 1, 1, device="meta"), groups=groups)
-        counts.append(counter.get_total_flops())
-    return counts[0] / counts[1]
+    one, blocks = (products(c, c, (5, 5), (1, 1), groups=g) for g in (1, b))
+    return one / blocks
+
+
+TWO_KERNELS = "a b, c d"
+TWO_LAYERS = "c_m c_i a b, c_m, c_o c_m c d, c_o"
+CONVOLUTION = "n c_i h+k_h w+k_w, c_o c_i k_h k_w, (s_h s_w), (p_h p_w)"
 
 
 QUESTIONS = (
@@ -454,14 +280,15 @@ QUESTIONS = (
         "6.4.1",
         "part a: the kernel of the one layer that equals K1, then K2, without padding",
         parameters=("K1", "K2"),
-        examples=[
-            (distinct(1, 1), distinct(1, 1, seed=1)),
-            (distinct(1, 3), distinct(1, 2, seed=1)),
-            (distinct(2, 3), distinct(3, 2, seed=1)),
-            (distinct(3, 3), distinct(2, 2, seed=1)),
-            (distinct(2, 2), distinct(2, 2, seed=1)),
-        ],
-        inputs=_two_kernels(),
+        examples=shaped(
+            TWO_KERNELS,
+            (1, 1, 1, 1),
+            (1, 3, 1, 2),
+            (2, 3, 3, 2),
+            (3, 3, 2, 2),
+            (2, 2, 2, 2),
+        ),
+        inputs=tensors(TWO_KERNELS),
         oracle=_two_layers,
         mistakes={
             "one kernel is flipped: the kernels combine by true convolution.": (
@@ -475,21 +302,24 @@ QUESTIONS = (
             "these layers stand side by side, not one behind the other.": (
                 lambda K1, K2: K1 + K2
             ),
-            "overlapping copies of K1 are added up.": lambda K1, K2: torch.kron(K2, K1),
-            "overlapping copies are added up.": lambda K1, K2: torch.kron(K1, K2),
+            "overlapping copies are added up.": (
+                torch.kron,
+                lambda K1, K2: torch.kron(K2, K1),
+            ),
         },
     ),
     FunctionQuestion(
         "6.4.1 layers",
         "part a with channels: (W, b) of the one layer that equals W1, b1, then W2, b2",
         parameters=("W1", "b1", "W2", "b2"),
-        examples=[
-            _two_layer_example(1, 1, 1, 1, 1),
-            _two_layer_example(1, 1, 1, 2, 1),
-            _two_layer_example(2, 3, 1, 1, 2),
-            _two_layer_example(3, 2, 4, 2, 3),
-        ],
-        inputs=_two_layer_inputs(),
+        examples=shaped(
+            TWO_LAYERS,
+            (1, 1, 1, 1, 1, 1, 1),
+            (1, 1, 2, 1, 1, 1, 2),
+            (3, 2, 1, 2, 1, 2, 1),
+            (2, 3, 2, 3, 4, 3, 2),
+        ),
+        inputs=tensors(TWO_LAYERS, 2),
         oracle=_layer,
         mistakes={
             "the bias of the first layer passes through the second one.": (
@@ -498,12 +328,6 @@ QUESTIONS = (
             "the second layer multiplies b1 by its taps.": lambda W1, b1, W2, b2: (
                 _layer(W1, b1, W2, b2)[0],
                 b1 + b2,
-            ),
-            "the bias of the second layer is missing.": lambda W1, b1, W2, b2: _layer(
-                W1, b1, W2, 0 * b2
-            ),
-            "one kernel is flipped: the kernels combine by true convolution.": (
-                lambda W1, b1, W2, b2: _layer(W1, b1, W2.flip(2, 3), b2)
             ),
             "the channels are exchanged: W is (c_o, c_i, k_h, k_w).": (
                 lambda W1, b1, W2, b2: (
@@ -518,7 +342,7 @@ QUESTIONS = (
         "part b: the size of that kernel on one axis, for sizes k1 and k2",
         parameters=("k1", "k2"),
         examples=[(1, 1), (3, 2), (3, 3), (5, 1), (2, 7)],
-        inputs=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        inputs=whole(9, 9),
         oracle=lambda k1, k2: _two_layers(torch.ones(1, k1), torch.ones(1, k2)).shape[
             1
         ],
@@ -529,7 +353,6 @@ QUESTIONS = (
                 lambda a, b: a * b
             ),
             "that is for layers side by side.": max,
-            "two layers see more than one.": lambda a, b: abs(a - b) + 1,
         },
     ),
     ValueQuestion(
@@ -542,7 +365,15 @@ QUESTIONS = (
         "6.4.2 multiplications",
         "part a: the multiplications of one sample; padding per side, zeros included",
         oracle=multiplications,
-        mistakes=COUNTING_MISTAKES,
+        mistakes={
+            "count the products with the zeros of the padding too.": _useful,
+            FLOPS: lambda *a: 2 * multiplications(*a),
+            **of_axes(_counted),
+            "every output channel looks at every input channel.": lambda *a: (
+                multiplications(*a) // a[0]
+            ),
+            "there are c_o output channels.": lambda *a: multiplications(*a) // a[1],
+        },
     ),
     _of_a_layer(
         "6.4.2 additions",
@@ -554,9 +385,6 @@ QUESTIONS = (
             "there is no bias here.": lambda *a: _additions(*a) + 2 * _outputs(*a),
             "the products of all channels are added too.": lambda *a: (
                 _outputs(*a) * a[0] * (a[4] * a[5] - 1)
-            ),
-            "only one sum for each output, not one for the whole image.": lambda *a: (
-                multiplications(*a) - 1
             ),
         },
     ),
@@ -613,13 +441,29 @@ QUESTIONS = (
         "part d: how many times the multiplications of forward propagation backward "
         "propagation takes, when input and kernels need their gradients",
         answer="...",
-        judge=_judge_backward,
+        judge=compared(
+            "Backward propagation does not take {} times as much.",
+            _backward,
+            {
+                "how many gradients does it compute?": lambda: 1,
+                "do not count the forward pass.": lambda: 1 + _backward(),
+            },
+        ),
     ),
     ValueQuestion(
         "6.4.3 ratio",
         "part a: the factor by which the multiplications grow",
         answer="...",
-        judge=_judge_ratio,
+        judge=compared(
+            "The number of multiplications does not become {} times as large.",
+            _ratio,
+            {
+                "both c_i and c_o are doubled.": lambda: 2,
+                "it grows to so many times, not by so many times.": lambda: 5,
+                "divide the new number by the old one.": lambda: 3,
+                "the output does not become larger.": (lambda: 8, lambda: 16),
+            },
+        ),
     ),
     FunctionQuestion(
         "6.4.3 padding",
@@ -632,7 +476,7 @@ QUESTIONS = (
             (2, 2, 3, 3, 1, 1, 1, 1),
             (9, 7, 3, 2, 1, 2, 2, 3),
         ],
-        inputs=_layer_sizes().map(lambda sizes: sizes[2:]),
+        inputs=planes(AXES),
         oracle=_growth,
         mistakes={
             "no factor fits all sizes.": (lambda *a: 2, lambda *a: 4),
@@ -657,38 +501,15 @@ QUESTIONS = (
             (2, 3, 4, 5, 0, 0, 1, 1),
             (1, 1, 3, 3, 1, 1, 1, 1),
             (2, 3, 3, 4, 0, 0, 2, 3),
-            (3, 1, 6, 5, 2, 1, 3, 2),
+            (3, 1, 7, 5, 2, 1, 3, 4),
         ],
-        inputs=_pointwise_sizes(),
+        inputs=whole(4, 4, 9, 9, (0, 3), (0, 3), 4, 4),
         oracle=_pointwise,
         mistakes={
-            "these are FLOPs: a multiplication and an addition are two.": lambda *a: (
-                2 * _pointwise(*a)
-            ),
-            PADDING_ONCE: lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                c_i, c_o, _once(ph, h, 1, sh), _once(pw, w, 1, sw)
-            ),
-            "padding makes the input larger, not smaller; and round down.": (
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                    c_i, c_o, (h - ph) / sh, (w - pw) / sw
-                )
-            ),
-            "padding makes the input larger, not smaller.": (
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                    c_i, c_o, (h - ph) // sh, (w - pw) // sw
-                )
-            ),
-            "padding and stride are missing.": lambda c_i, c_o, h, w, ph, pw, sh, sw: (
-                _pixels(c_i, c_o, h, w)
-            ),
-            "positions are whole: round down, and add the first one.": (
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                    c_i, c_o, (h + 2 * ph) / sh, (w + 2 * pw) / sw
-                )
-            ),
-            "the first position always exists: mind the rounding.": (
-                lambda c_i, c_o, h, w, ph, pw, sh, sw: _pixels(
-                    c_i, c_o, (h + 2 * ph) // sh, (w + 2 * pw) // sw
+            FLOPS: lambda *a: 2 * _pointwise(*a),
+            **of_axes(
+                lambda rule, c_i, c_o, h, w, *rest: _counted(
+                    rule, c_i, c_o, h, w, 1, 1, *rest
                 )
             ),
         },
@@ -705,31 +526,24 @@ QUESTIONS = (
         "F.conv2d of X (n, c_i, h, w) and W (c_o, c_i, k_h, k_w), by a matrix product; "
         "stride and padding are pairs",
         parameters=("X", "W", "stride", "padding"),
-        examples=[
-            (distinct(1, 1, 2, 3), distinct(1, 1, 1, 2, seed=1), (1, 1), (0, 0)),
-            (distinct(1, 3, 4, 4), distinct(2, 3, 2, 2, seed=1), (1, 1), (0, 0)),
-            (distinct(2, 3, 4, 5), distinct(2, 3, 2, 3, seed=1), (1, 1), (0, 0)),
-            (distinct(2, 2, 5, 4), distinct(3, 2, 3, 2, seed=1), (1, 1), (1, 2)),
-            (distinct(1, 2, 5, 6), distinct(2, 2, 1, 2, seed=1), (2, 3), (0, 0)),
-            (distinct(2, 3, 7, 9), distinct(4, 3, 3, 2, seed=1), (2, 1), (1, 0)),
-        ],
-        inputs=convolutions(),
+        examples=shaped(
+            CONVOLUTION,
+            (1, 1, 2, 1, 2, 2, 1, 1, 1, 0, 0),
+            (1, 3, 3, 2, 3, 2, 2, 1, 1, 0, 0),
+            (2, 3, 3, 2, 3, 3, 2, 1, 1, 0, 0),
+            (2, 2, 3, 3, 3, 2, 3, 1, 1, 1, 2),
+            (1, 2, 5, 1, 5, 2, 2, 2, 3, 0, 0),
+            (2, 3, 5, 3, 8, 2, 4, 2, 1, 1, 0),
+            (1, 1, 0, 2, 1, 2, 1, 1, 1, 1, 1),
+        ),
+        inputs=tensors(CONVOLUTION, p_h=(0, 2), p_w=(0, 2)),
         oracle=_general,
         mistakes={
-            "the kernel is flipped: cross-correlation takes it as it stands.": (
-                lambda X, W, s, p: _general(X, W.flip(2, 3), s, p)
-            ),
             "transpose instead of reshape: windows and kernel are read row by row.": (
                 lambda X, W, s, p: _general(X, W.mT.reshape(W.shape), s, p)
             ),
             "transpose instead of reshape: a batch is mixed up.": _channels_last,
             "each input channel has its own kernel: add up afterwards.": _summed,
-            PADDING_ONCE: _padded_once,
-            "the padding is missing.": lambda X, W, s, p: _general(X, W, s, 0),
-            "the stride is missing.": lambda X, W, s, p: _general(X, W, 1, p),
-            "the padding and the stride are missing.": lambda X, W, s, p: _general(
-                X, W, 1, 0
-            ),
             "padding and stride are (vertical, horizontal).": lambda X, W, s, p: (
                 _general(X, W, s[::-1], p[::-1])
             ),
@@ -747,10 +561,8 @@ QUESTIONS = (
         "part c with channels: (W1, W2) of a layer of columns (m, 1, k_h, 1) and one "
         "of rows (1, m, 1, k_w) that together have the kernel K (k_h, k_w)",
         parameters=("K",),
-        examples=[
-            (distinct(h, w),) for h, w in ((1, 1), (2, 2), (3, 3), (2, 4), (4, 3))
-        ],
-        inputs=_kernels().filter(lambda arguments: bool(arguments[0].any())),
+        examples=shaped("k_h k_w", (1, 1), (2, 2), (3, 3), (2, 4), (4, 3)),
+        inputs=tensors("k_h k_w", 4).filter(lambda a: bool(a[0].any())),
         keeps_values=True,
         judge=_judge_split,
     ),
@@ -760,7 +572,7 @@ QUESTIONS = (
         "reads just what its `delta` rows of outputs need of a k×k kernel",
         parameters=("k", "delta"),
         examples=[(1, 1), (3, 1), (3, 2), (5, 4), (2, 7)],
-        inputs=st.tuples(st.integers(1, 7), st.integers(1, 9)),
+        inputs=whole(7, 9),
         oracle=_reads,
         mistakes={
             "a wider strip shares what it has read.": lambda k, delta: k,
@@ -780,9 +592,7 @@ QUESTIONS = (
         "blocks; b divides c",
         parameters=("c", "b"),
         examples=[(4, 1), (4, 2), (4, 4), (12, 3), (64, 8)],
-        inputs=st.tuples(st.integers(1, 6), st.integers(1, 6)).map(
-            lambda sizes: (sizes[0] * sizes[1], sizes[1])
-        ),
+        inputs=whole(6, 6).map(lambda a: (a[0] * a[1], a[1])),
         oracle=_saving,
         mistakes={
             "there are b blocks, not one.": lambda c, b: b * b,

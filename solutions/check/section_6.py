@@ -5,19 +5,24 @@ here: our solutions (`solutions.lenet`), which must stay unseen and untrusted; a
 only a training can decide, such as whether a net is better than another one.
 """
 
+from functools import partial
 from math import prod
 from typing import Any, TypeVar
 
 import torch
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solutions.check import forms
 from solutions.check.forms import Call
-from solutions.check.inputs import Arguments, Draw, upto
-from solutions.check.parts import FunctionQuestion, ValueQuestion, Verdict
-from solutions.check.result import shown
+from solutions.check.inputs import whole
+from solutions.check.parts import (
+    FunctionQuestion,
+    ValueQuestion,
+    WrongError,
+    compared,
+    demand,
+)
 
 BATCH = 4
 Net = TypeVar("Net", bound=nn.Module)
@@ -62,15 +67,12 @@ def _facts_of_net(function: Call) -> tuple[object, ...]:
     net = function if isinstance(function, nn.Module) else function()
     if not isinstance(net, nn.Module):
         return ("type", type(net).__name__)
-    X = torch.rand(BATCH, 1, 28, 28)
+    X = torch.rand(BATCH, 1, 28, 28).to(next(net.parameters(), torch.ones(())).dtype)
     logits = net(X)
     if not isinstance(logits, Tensor) or tuple(logits.shape) != (BATCH, 10):
         return ("shape", tuple(getattr(logits, "shape", ())))
     logits = _shaken(net)(X)
-    if (
-        torch.allclose(logits.sum(1), torch.ones(BATCH), atol=1e-4)
-        and (logits >= 0).all()
-    ):
+    if (logits >= 0).all() and torch.allclose(logits.sum(1), X.new_ones(BATCH)):
         return ("softmax", None)
     F.cross_entropy(logits, torch.arange(BATCH)).backward()
     for name, p in net.named_parameters():
@@ -83,7 +85,7 @@ def _facts_of_net(function: Call) -> tuple[object, ...]:
 @torch.no_grad()
 def _computes_as(net: nn.Module, name: tuple[str, str], X: Tensor) -> bool:
     """Say whether a net computes what one of `LENETS` does with the same weights."""
-    lenet = _lenet(*LENETS[name])
+    lenet = _lenet(*LENETS[name]).to(X.dtype)
     weights = {tuple(p.shape): p for p in net.parameters()}
     if sorted(weights) != sorted(tuple(p.shape) for p in lenet.parameters()):
         return False
@@ -92,7 +94,7 @@ def _computes_as(net: nn.Module, name: tuple[str, str], X: Tensor) -> bool:
     return torch.allclose(net.eval()(X), lenet(X), rtol=1e-4, atol=1e-4)
 
 
-def _judge_net(_: Any, facts: Any) -> str | None:
+def _judge_net(facts: Any) -> None:
     """Expect a net that can be trained."""
     what, fact = facts[:2]
     faults = {
@@ -102,46 +104,36 @@ def _judge_net(_: Any, facts: Any) -> str | None:
         "Hint: return the logits, as the book's net does.",
         "gradient": f"No gradient reaches the parameter {fact}: it cannot learn.",
     }
-    return faults.get(what)
+    demand(what not in faults, faults.get(what, ""))
 
 
-def _judge_lenet(facts: Any, pools: tuple[str, ...], act: str) -> str | None:
+def _judge_lenet(facts: Any, pools: tuple[str, ...], act: str) -> None:
     """Expect LeNet with such pooling and activation, and nothing else changed."""
-    if fault := _judge_net((), facts):
-        return fault
+    _judge_net(facts)
     _, shapes, found = facts
     if any((pool, act) in found for pool in pools):
-        return None
-    expected = [tuple(p.shape) for p in _lenet().parameters()]
-    if sorted(shapes) != sorted(expected):
-        number = sum(prod(shape) for shape in shapes)
-        return (
-            f"The net has {number} parameters, not those of LeNet: pooling and "
-            "activation have none, and only the pooling or activation should change."
-        )
-    if found:
-        pool, other = found[0]
+        return
+    number = sum(prod(shape) for shape in shapes)
+    demand(
+        sorted(shapes) == sorted(tuple(p.shape) for p in _lenet().parameters()),
+        f"The net has {number} parameters, not those of LeNet: pooling and activation "
+        "have none, and only the pooling or activation should change.",
+    )
+    for pool, other in found:
         kind = "average" if pool == "AvgPool2d" else "max"
-        return f"The net computes what LeNet does with {kind} pooling and {other}."
-    return (
-        "With the same weights it does not compute what LeNet would.\n"
-        f"Hint: windows of 2×2 pixels, stride 2, and {act} behind each layer but the "
-        "last."
+        text = f"The net computes what LeNet does with {kind} pooling and {other}."
+        raise WrongError(text)
+    demand(
+        False,
+        "With the same weights it does not compute what LeNet would.",
+        f"windows of 2×2 pixels, stride 2, and {act} behind each layer but the last.",
     )
 
 
-def _judge_parameters(value: Any) -> Verdict:
-    """Compare with the number of parameters of the net with max pooling."""
-    number = forms.number(value)
+def _parameters(*axes: int) -> int:
+    """Count the parameters of LeNet with so many axes; pooling has none."""
     net = _lenet(nn.MaxPool2d)
-    if number == sum(p.numel() for p in net.parameters()):
-        return Verdict(True)
-    text = f"LeNet with max pooling does not have {shown(number)} parameters."
-    if number == sum(p.numel() for p in net.parameters() if p.dim() > 1):
-        return Verdict(False, f"{text}\nHint: the biases are missing.")
-    if number == sum(p.numel() for p in net.parameters() if p.dim() == 4):
-        return Verdict(False, f"{text}\nHint: the dense layers are missing.")
-    return Verdict(False, text)
+    return sum(p.numel() for p in net.parameters() if p.dim() in axes)
 
 
 def _features(k1: int, p1: int, k2: int, p2: int, c2: int) -> int:
@@ -159,13 +151,6 @@ def _features(k1: int, p1: int, k2: int, p2: int, c2: int) -> int:
 def _side(k: int, p: int, n: int, padding: int = 2) -> int:
     """Count the pixels of one side after a convolution and a pooling."""
     return (n + padding * p - k + 1) // 2
-
-
-@st.composite
-def _windows(draw: Draw) -> Arguments:
-    """Generate k1, p1, k2, p2, c2."""
-    k1, k2 = upto(draw, 9), upto(draw, 8)
-    return k1, upto(draw, 3, 0), k2, upto(draw, 3, 0), upto(draw, 32)
 
 
 def _layers_of(function: Call, seed: int, n: int) -> object:
@@ -199,56 +184,44 @@ def _saturated(seed: int, n: int, *layers: int, low: float = 0.05) -> tuple[floa
     return tuple(float(((a < low) | (a > 1 - low)).double().mean()) for a in A)
 
 
-MNIST = [
-    5923,
-    6742,
-    5958,
-    6131,
-    5842,
-    5421,
-    5918,
-    6265,
-    5851,
-    5949,
-]  # its documentation
+# The numbers of its training images, from its documentation.
+MNIST = (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
 
 
-def _judge_counts(value: Any) -> Verdict:
-    """Compare with the known numbers of training images of each digit."""
-    counts = [forms.whole(x) for x in forms.sequence(value, 10)]
-    if counts == MNIST:
-        return Verdict(True, "These are the digits of MNIST.")
-    text = f"MNIST's training set has other numbers of digits than {shown(counts)}."
-    if counts == [6000] * 10:
-        return Verdict(False, f"{text}\nHint: these are the clothes of Fashion-MNIST.")
-    if sum(counts) != sum(MNIST):
-        return Verdict(False, f"{text}\nHint: these are {sum(counts)}, not 60000.")
-    return Verdict(False, text)
+_of_net = partial(FunctionQuestion, parameters=(), examples=[()], call=_facts_of_net)
+_of_layers = partial(
+    FunctionQuestion,
+    parameters=("net", "X"),
+    given=("seed", "n"),
+    examples=[(0, 1), (1, 3)],
+    call=_layers_of,
+)
 
 
 QUESTIONS = (
-    FunctionQuestion(
+    _of_net(
         "6.6.1 net",
         "LeNet with max pooling in place of average pooling",
-        parameters=(),
-        examples=[()],
-        judge=lambda _, facts: _judge_lenet(facts, ("MaxPool2d",), "Sigmoid"),
-        call=_facts_of_net,
+        judge=partial(_judge_lenet, pools=("MaxPool2d",), act="Sigmoid"),
     ),
     ValueQuestion(
         "6.6.1 parameters",
         "the number of parameters of LeNet with max pooling",
         answer="...",
-        judge=_judge_parameters,
+        judge=compared(
+            "LeNet with max pooling does not have {} parameters.",
+            lambda: _parameters(1, 2, 4),
+            {
+                "the biases are missing.": lambda: _parameters(2, 4),
+                "the dense layers are missing.": lambda: _parameters(4),
+            },
+        ),
     ),
-    FunctionQuestion(
+    _of_net(
         "6.6.2 net",
         "your net, for images (n, 1, 28, 28) and ten classes; whether it is better, "
         "only training can tell",
-        parameters=(),
-        examples=[()],
         judge=_judge_net,
-        call=_facts_of_net,
     ),
     FunctionQuestion(
         "6.6.2 features",
@@ -262,7 +235,7 @@ QUESTIONS = (
             (4, 1, 2, 0, 8),
             (5, 2, 3, 0, 4),
         ],
-        inputs=_windows(),
+        inputs=whole(9, (0, 3), 8, (0, 3), 32),
         oracle=_features,
         mistakes={
             "the second window is applied to what the first layers leave.": (
@@ -270,9 +243,6 @@ QUESTIONS = (
             ),
             "there is a row for each pixel of every channel.": (
                 lambda k1, p1, k2, p2, c2: _side(k2, p2, _side(k1, p1, 28)) ** 2
-            ),
-            "an image has two sides.": lambda k1, p1, k2, p2, c2: (
-                c2 * _side(k2, p2, _side(k1, p1, 28))
             ),
             "padding is counted once, but it is added on both sides.": (
                 lambda k1, p1, k2, p2, c2: (
@@ -289,15 +259,17 @@ QUESTIONS = (
         "6.6.3 counts",
         "how many of the 60,000 training images that you loaded show each digit",
         answer="[...]",
-        judge=_judge_counts,
+        judge=compared(
+            "MNIST's training set has other numbers of digits than {}.",
+            lambda: MNIST,
+            {"these are the clothes of Fashion-MNIST.": lambda: (6000,) * 10},
+            read=lambda value: [forms.whole(x) for x in forms.sequence(value, 10)],
+        ),
     ),
-    FunctionQuestion(
+    _of_layers(
         "6.6.4",
         "(A1, A2), the activations of the first and second convolution layer of the "
         "book's `net` (nn.Sequential) for images X (n, 1, 28, 28)",
-        parameters=("net", "X"),
-        given=("seed", "n"),
-        examples=[(0, 1), (1, 3)],
         oracle=lambda seed, n: _outputs(seed, n, 1, 4),
         mistakes={
             "the activation is what comes out of the sigmoid, not what goes in.": (
@@ -312,25 +284,18 @@ QUESTIONS = (
                 _outputs(seed, n, 8, 10)
             ),
         },
-        call=_layers_of,
     ),
-    FunctionQuestion(
+    _of_net(
         "7.6.1 net",
         "part b: LeNet with ReLU in place of its activation function; average or max "
         "pooling",
-        parameters=(),
-        examples=[()],
-        judge=lambda _, facts: _judge_lenet(facts, ("AvgPool2d", "MaxPool2d"), "ReLU"),
-        call=_facts_of_net,
+        judge=partial(_judge_lenet, pools=("AvgPool2d", "MaxPool2d"), act="ReLU"),
     ),
-    FunctionQuestion(
+    _of_layers(
         "7.6.5 saturated",
         "(s1, s2), the shares of the activations of the first and second convolution "
         "layer of the book's `net` that are below 0.05 or above 0.95, for images X "
         "(n, 1, 28, 28)",
-        parameters=("net", "X"),
-        given=("seed", "n"),
-        examples=[(0, 1), (1, 3)],
         oracle=lambda seed, n: _saturated(seed, n, 1, 4),
         slack=1e-3,
         mistakes={
@@ -345,6 +310,5 @@ QUESTIONS = (
                 100 * s for s in _saturated(seed, n, 1, 4)
             ),
         },
-        call=_layers_of,
     ),
 )

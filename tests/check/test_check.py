@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from solutions.check import check, forms, parts, registry
+from solutions.check import check, forms, mistakes, parts, registry
 from solutions.check.__main__ import main
 from solutions.check.factoring import how_it_factors
 from solutions.check.forms import portable
@@ -370,8 +370,7 @@ def test_every_known_mistake_is_one(question):
     """Each computes something, and something wrong, so that its hint can be given."""
     if not isinstance(question, parts.FunctionQuestion):
         return
-    general = 2 if question.oracle else 0
-    for hint, compute in [*question.known_mistakes()][: -general or None]:
+    for hint, compute in mistakes.computations(question.mistakes):
         differences = []
         for arguments in question.examples:
             try:

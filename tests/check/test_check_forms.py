@@ -40,13 +40,15 @@ class Hostile:
 
 ENDLESS: list = []
 ENDLESS.append(ENDLESS)
+ENDLESS_DICT: dict = {}
+ENDLESS_DICT[0] = ENDLESS_DICT
 ODD = [
     *(float("nan"), float("inf"), -float("inf"), [], (), {}, "", "четыре", "答案"),
     *(10**4000, 1j, b"4", object(), Hostile(), ENDLESS, int, range(10**9)),
     *(torch.zeros(0), torch.zeros(2, 0, 3), torch.full((3,), float("nan"))),
     *(torch.ones(3) * 1j, torch.ones(10**6), torch.eye(3).to_sparse() / 0),
     *(np.array([None]), np.array(["a"]), np.full(3, np.inf), sympy.Symbol("x")),
-    *(sympy.oo, [Hostile()], [[1], [2, 3]]),
+    *(sympy.oo, [Hostile()], [[1], [2, 3]], ENDLESS_DICT, {0: Hostile()}, {1: 2}),
 ]
 RANDOM = st.recursive(st.text() | st.floats(), lambda x: st.lists(x, max_size=4))
 # Of these a random answer may be right: nearly all pairs of windows are.
@@ -68,7 +70,9 @@ def test_no_odd_value_is_right_or_crashes(label):
         assert not report or label in PAIRS, report
 
 
-@pytest.mark.parametrize("label", ["6.1.1 parameters", "6.5.6", "6.6.1 net"])
+@pytest.mark.parametrize(
+    "label", ["6.1.1 parameters", "6.2.3", "6.5.6", "6.6.1 net", "7.5.3 net"]
+)
 def test_no_odd_result_is_right_or_crashes(label):
     for value in ODD:
         assert not judged(label, lambda *_, value=value: value), type(value)

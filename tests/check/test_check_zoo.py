@@ -289,6 +289,29 @@ class Sly(nn.ReLU):
         return F.max_pool2d(X, self.k)
 
 
+def endless():
+    found = []
+    found.append(found)
+    return found
+
+
+def spread(seen, layer):
+    k, dilation = layer
+    return {i + dilation * j for i in seen for j in range(k)}
+
+
+def larger_in_place(a, b):
+    result = a.clone().numpy()
+    np.maximum(result, b, out=result)
+    return result
+
+
+def pooled_in_numpy(k, X):
+    n, c, h, w = X.shape
+    blocks = X.numpy().reshape(n, c, h // k, k, w // k, k)
+    return torch.from_numpy(np.array(blocks.max((3, 5))))
+
+
 ZOO = [
     # Section 6.1
     ("6.1.1", lambda X, V, u: X @ V, "bias"),
@@ -343,6 +366,11 @@ ZOO = [
     ("6.1.5", conv_features, "channels"),
     ("6.1.5 reach", lambda k, ds: 1 + len(ds) * (k - 1), "dilation"),
     ("6.1.5 reach", lambda k, ds: 1 + k * sum(ds), "k - 1"),
+    (
+        "6.1.5 reach",  # counts the words that are seen, and not those between them
+        lambda k, ds: len(functools.reduce(spread, [(k, d) for d in ds], {0})),
+        "between them counts",
+    ),
     (
         "6.1.6",
         lambda f, g: F.conv2d(
@@ -444,6 +472,12 @@ ZOO = [
     ),
     ("6.2.4 integral", lambda n, h: [h * (n - 1) / n] * n, "misses more"),
     ("6.2.4 derivative", lambda d: [float("nan")] * (d + 1), "finite"),
+    ("6.2.3", lambda X, K: endless(), "not"),
+    (
+        "6.2.3",
+        lambda X, K: torch.einsum("ijk,k->ijk", windows(X, K), K.flatten()).sum(2),
+        None,
+    ),
     ("6.2.3", dummy_product, "No matrix product"),
     ("6.2.3", only_first, "calls convolution"),
     ("7.2.2 blur", [1, 1, 1], "becomes 3"),
@@ -571,6 +605,7 @@ ZOO = [
     ("6.4.2 backward", 3, "forward pass"),
     ("6.4.3 ratio", 2, "both"),
     ("6.4.3 ratio", 5, "to so many times"),  # published
+    ("6.4.3 ratio", 3, "divide the new number by the old one"),
     ("6.4.3 ratio", "four", "should be a number"),
     ("6.4.3 padding", lambda *a: 2, "no factor"),  # published
     ("6.4.3 padding", 2, "should be a function"),
@@ -584,6 +619,7 @@ ZOO = [
     ("6.4.4", lambda c_i, c_o, h, w, *_: c_i * c_o * h * w, "missing"),
     ("6.4.5 numbers", (1.0, 2.0, 3.0), "Both orders"),
     ("6.4.5 numbers", (1.0, 2.0), "3 values"),
+    ("6.4.5 numbers", (1e8, 1, -1e8), "0 in float32 and 1 in float64"),
     ("6.4.6", batch_mixed, "batch"),
     ("6.4.6", padding_ignored, "padding is missing"),
     ("6.4.6", stride_one, "padding and the stride"),
@@ -659,12 +695,25 @@ ZOO = [
     ("6.5.6 softmax", lambda x, beta: F.softmax(beta * x, 0), "weights"),
     ("6.5.6 softmax", lambda x, beta: (F.softmax(x, 0) * x).sum(), "beta is missing"),
     ("7.5.2 windows", ([1, 2], [3, 4]), "as for a convolution"),
+    ("7.5.2 windows", ([1, 0], [0, 1], [5, 5]), "two windows"),
     ("7.5.3 maximum", torch.maximum, "calls maximum"),
     ("7.5.3 maximum", lambda a, b: a.clamp(min=b), "calls clamp"),
     ("7.5.3 maximum", lambda a, b: torch.where(a > b, a, b), "calls gt"),
     ("7.5.3 maximum", lambda a, b: (a > b) * a + (a <= b) * b, "ReLU only"),
     ("7.5.3 maximum", lambda a, b: (a + b + ((a - b) ** 2).sqrt()) / 2, "ReLU only"),
     ("7.5.3 maximum", lambda a, b: np.maximum(a.numpy(), b.numpy()), "ReLU only"),
+    ("7.5.3 maximum", larger_in_place, "ReLU only"),
+    (
+        "7.5.3 maximum",
+        lambda a, b: np.sort(torch.stack([a, b]).numpy(), 0)[1],
+        "ReLU only",
+    ),
+    (
+        "7.5.3 maximum",
+        lambda a, b: [max(x, y) for x, y in zip(a.tolist(), b.tolist(), strict=True)],
+        "calls tolist",
+    ),
+    ("7.5.3 net", lambda k: functools.partial(pooled_in_numpy, k), "calls numpy"),
     ("7.5.3 maximum", lambda a, b: [max(x, y) for x, y in zip(a, b)], "ReLU only"),  # noqa: B905
     ("7.5.3 net", lambda k: Sly(k), "calls max_pool2d"),
     ("7.5.3 channels", lambda k: (Sly(k), [1]), None),
@@ -730,6 +779,9 @@ def test_a_wrong_answer_is_caught(label, answer, hint):
     assert not report
     assert report.results[0].status == "wrong", report
     assert hint is None or hint in str(report), report
+    lines = dict(line.strip().partition(":")[::2] for line in str(report).split("\n"))
+    expected, got = lines.get("Expected", ""), lines.get("Got", "").strip()
+    assert not got or expected.strip() != got or "in place of" in str(report), report
 
 
 def test_the_zoo_is_large_and_covers_every_question():
@@ -752,9 +804,20 @@ WRONG = {label: answer for label, answer, _ in ZOO if callable(answer)}
 NETS = ("net", "channels", "label")
 
 
+class Layer(nn.Module):
+    """A module that computes an answer."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *arguments):  # noqa: D102
+        return self.function(*arguments)
+
+
 @pytest.mark.parametrize("label", [w for w in WRONG if not w.endswith(NETS)])
 def test_a_wrong_function_is_wrong_in_another_form(label):
     exercise, _, keyword = label.partition(" ")
-    answer = functools.partial(as_list, WRONG[label])
+    answer = Layer(functools.partial(as_list, WRONG[label]))
     given = {keyword: answer} if keyword else {}
     assert not (check(exercise, **given) if keyword else check(exercise, answer))
