@@ -23,8 +23,8 @@ MAX_ELEMENTS = 100_000  # no right answer has more
 MAX_BITS = 1000  # of an int, likewise
 SLACK = 1e-5  # of sums of a few small numbers in float32, the precision of the inputs
 ACCEPTED = (
-    "An answer may be a number of any kind, a list, a NumPy array or a tensor of any "
-    "real type; a function may be anything that can be called."
+    "An answer may be a real number of any kind, a list, a NumPy array or a tensor of "
+    "any real type; a function may be anything that can be called."
 )
 
 Call: TypeAlias = Callable[..., Any]
@@ -101,9 +101,11 @@ def _portable_number(value: Any, inside: tuple[int, ...]) -> object:
         raise TypeError
     if isinstance(value, dict):  # such as a Counter of digits
         return portable([value[key] for key in range(len(value))], inside)
+    if isinstance(value, (numbers.Real, Decimal)):
+        return float(value)
     if hasattr(value, "tolist"):
         return portable(value.tolist(), inside)
-    if isinstance(value, (numbers.Real, Decimal)) or hasattr(value, "__float__"):
+    if hasattr(value, "__float__"):
         return float(value)
     raise TypeError
 
@@ -129,6 +131,7 @@ def number(value: object) -> int | float | Fraction:
     value = listed(value)
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
+    value = float(value) if isinstance(value, np.longdouble) else value
     with contextlib.suppress(ValueError, ZeroDivisionError):
         value = Fraction(value) if isinstance(value, str) else value
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
@@ -199,9 +202,10 @@ def tensor(value: object, finite: bool = True) -> Tensor:
         raise TypeError(f"should be smaller than of shape {tuple(value.shape)}")
     if value.is_complex():
         raise TypeError("should be numbers: a list, an array or a tensor, all real")
+    value = value.double()  # `isfinite` knows fewer types
     if finite and not torch.isfinite(value).all():
         raise TypeError("should be finite numbers")
-    return value.double()
+    return value
 
 
 def _stacked(rows: list[Tensor]) -> Tensor:

@@ -469,8 +469,8 @@ QUESTIONS = (
     ),
     FunctionQuestion(
         "7.3.5 correlation",
-        "the correlation of two means over k independent pixels each, the windows j "
-        "pixels apart",
+        "the correlation of two means over k independent pixels of equal variance, the "
+        "windows j pixels apart",
         parameters=("k", "j"),
         examples=[(1, 0), (1, 1), (4, 1), (4, 3), (4, 4), (3, 7)],
         inputs=whole(6, (0, 8)),

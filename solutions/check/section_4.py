@@ -357,7 +357,8 @@ QUESTIONS = (
     ),
     ValueQuestion(
         "6.4.1 kernel",
-        "part c: a kernel of whole numbers that is no convolution of two smaller ones",
+        "part c: a kernel of three or more whole numbers that is no convolution of two "
+        "smaller real ones",
         answer="[...]",
         judge=_judge_kernel,
     ),
@@ -439,7 +440,7 @@ QUESTIONS = (
     ValueQuestion(
         "6.4.2 backward",
         "part d: how many times the multiplications of forward propagation backward "
-        "propagation takes, when input and kernels need their gradients",
+        "propagation takes, without padding, when input and kernels need gradients",
         answer="...",
         judge=compared(
             "Backward propagation does not take {} times as much.",
@@ -552,7 +553,8 @@ QUESTIONS = (
     ),
     ValueQuestion(
         "7.4.1 kernel",
-        "part c: a kernel of whole numbers that is no convolution of two smaller ones",
+        "part c: a kernel of three or more whole numbers that is no convolution of two "
+        "smaller real ones",
         answer="[...]",
         judge=_judge_kernel,
     ),

@@ -172,7 +172,7 @@ def test_a_function_that_raises_what_ends_a_program(error):
 
 
 @pytest.mark.usefixtures("short_limit")
-def test_a_function_that_hangs_is_stopped():
+def test_a_function_that_hangs_is_stopped(monkeypatch):
     def hangs(X, K):
         while X.shape[0] > 2:
             pass
@@ -181,6 +181,7 @@ def test_a_function_that_hangs_is_stopped():
     text = said(hangs)
     assert "takes longer than 2 s" in text
     assert "Input: X = [[" in text
+    monkeypatch.undo()
     assert check("6.2.3", right)  # with a new process
 
 

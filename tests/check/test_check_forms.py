@@ -107,3 +107,15 @@ def test_no_text_of_the_insides_of_pytorch():
 def test_names_of_types_have_the_right_article():
     assert forms.kind_of(torch.zeros(2).long()) == "an int64 tensor"
     assert forms.kind_of(torch.zeros(2).byte()) == "a uint8 tensor"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (np.longdouble(2), 2),
+        np.array([2, 2], dtype=np.longdouble),
+        torch.tensor([2.0, 2.0]).to(torch.float8_e5m2),
+    ],
+)
+def test_types_of_numbers_that_few_functions_know(shape):
+    assert check("6.3.1", shape=shape)
