@@ -26,6 +26,9 @@
     ["invert", "Invert"],
   ];
   const SETTLED = 250; // milliseconds after the last change: then it is put into words
+  // The printed book lists h2 and h3 in its contents, and these do not belong there.
+  const heading = (text) =>
+    element("p", { class: "ln-heading", role: "heading", "aria-level": 2 }, text);
   const UNIT = { net: 0, layer: 0, index: (2 * 28 + 12) * 28 + 14 };
   const FIRST = { set: "FashionMNIST", number: 27 }; // an ankle boot
 
@@ -39,6 +42,7 @@
       this.chosenMap = 0;
       this.pen = { row: 14, column: 14, isDown: false, value: 1, width: 2 };
       this.isStretched = false;
+      this.frame = null; // the next one, if something has changed
       this.seed = 1;
       this.build();
     }
@@ -395,15 +399,14 @@
     /** Compute and draw in the next frame, however many changes come before it. */
     update() {
       if (!this.nets.length) return;
-      this.frame ??= requestAnimationFrame(() => {
-        this.frame = null;
-        this.render();
-      });
+      this.frame ??= requestAnimationFrame(() => this.render());
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.settle(), SETTLED);
     }
 
     render() {
+      cancelAnimationFrame(this.frame);
+      this.frame = null;
       this.X = image.changed(this.base, this.change);
       this.outputs = this.nets.map((net) => compute.forward(net, this.X));
       draw.paintImage(this.input.canvas, this.X);
@@ -560,7 +563,7 @@
       const isOpen = this.explained.querySelector("details")?.open;
       const focus = this.focusOf();
       this.explained.replaceChildren(
-        element("h3", {}, this.title()),
+        heading(this.title()),
         this.unitFields(),
         ...this.mapChoice(explained),
         ...draw.explanation(this.nets[net], this.unit, explained, map, p),
@@ -639,7 +642,7 @@
     /** Say of each layer whether its maps have moved with the input. */
     showMoved() {
       const { right, down } = this.change;
-      const title = element("h3", {}, "Do the maps move along?");
+      const title = heading("Do the maps move along?");
       if (!right && !down) {
         this.moved.replaceChildren(title, element("p", {}, "Move the input with the sliders, and this compares the maps."));
         return;
@@ -682,7 +685,7 @@
         ? " The recipe's batch normalisation is folded into its convolutions."
         : "";
       this.distances.replaceChildren(
-        element("h3", {}, "How far from PyTorch?"),
+        heading("How far from PyTorch?"),
         element("p", {}, text + folded),
         element("details", {}, element("summary", {}, "Layer by layer"), this.table(["net", "layer", "largest distance"], rows)),
       );
@@ -702,15 +705,15 @@
     // ---- Examples ---------------------------------------------------------------
 
     /** Show what an example of the page describes. */
-    async example({ picture = [FIRST.set, FIRST.number], nets = ["average"], change = {}, unit = [UNIT.layer, UNIT.index] }) {
+    async example({ picture = [FIRST.set, FIRST.number], nets = ["average"], change = {}, unit }) {
       const [set, number] = picture;
       this.showPictures(set);
       this.base = this.images[set].pictures[number].slice();
       this.setChange(change);
       await this.chooseNets(nets[0], nets[1] ?? "");
       this.render();
-      this.choose({ net: 0, layer: unit[0], index: unit[1] });
-      this.mount.scrollIntoView({ block: "start" });
+      this.choose(unit ? { net: 0, layer: unit[0], index: unit[1] } : UNIT);
+      (unit ? this.layers : this.mount).scrollIntoView({ block: "start" });
     }
   }
 

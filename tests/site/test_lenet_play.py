@@ -107,7 +107,7 @@ def test_every_layer_is_pytorchs(play, described, name):
     print(name, *(f"{distance:.1e}" for distance in measured))
     largest = [Y.abs().max().item() for Y in outputs(rebuilt(net), X)]
     for distance, most in zip(measured, largest, strict=True):
-        assert distance < 2e-6 * max(most, 1)
+        assert distance < 5e-6 * max(most, 1)  # PyTorch adds up in single precision
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -216,7 +216,7 @@ def test_an_image_is_changed_as_pytorch_would(play):
 
 def test_maps_move_with_the_image_where_the_stride_allows_it(play):
     page = play()
-    rows = """[...document.querySelectorAll("#lenet h3 + .ln-wide tr")]
+    rows = """[...document.querySelectorAll("#lenet .ln-heading + .ln-wide tr")]
         .map(row => row.innerText)"""
     for right, moved in ((4, 4), (2, 3), (1, 1)):
         page.evaluate("right => LeNet.page.setChange({ right })", right)
@@ -327,7 +327,7 @@ def test_nets_come_on_demand_and_two_stand_side_by_side(play):
 
 def test_a_unit_is_opened_and_followed_to_the_products(play):
     page = play()
-    title = page.locator(".ln-explained h3")
+    title = page.locator(".ln-explained .ln-heading")
     page.locator(".ln-answer button").nth(3).click()
     assert title.inner_text().startswith("output, Dress = ")
     page.locator(".ln-terms button").first.click()
@@ -474,7 +474,9 @@ def test_every_example_works(play):
 
 def test_an_address_may_name_an_example(play):
     page = play(anchor="#lenet-6-4")
-    title = page.locator(".ln-explained h3", has_text="conv 2, map 3, row 4, column 5")
+    title = page.locator(
+        ".ln-explained .ln-heading", has_text="conv 2, map 3, row 4, column 5"
+    )
     title.wait_for()
 
 
