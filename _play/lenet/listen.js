@@ -76,7 +76,7 @@
         this.picturePart(),
         this.changePart(),
         this.viewPart(),
-        this.layers,
+        element("div", {}, this.layers, this.chosenPart()),
         this.explained,
         this.moved,
         this.distances,
@@ -186,6 +186,13 @@
       const label = element("label", { class: "ln-switch" }, box, "Stretch the colours of each layer to its own range");
       const hint = "Choose any pixel of a map, by click or by arrow keys (Page Up and Page Down: other map), to see how its number comes about.";
       return element("div", { class: "ln-view" }, label, element("p", { class: "ln-hint" }, hint));
+    }
+
+    /** A bar that stays in view below the maps: the chosen unit, and the way to it. */
+    chosenPart() {
+      this.chosen = element("span", {});
+      const down = this.button("How it comes about", () => this.explained.scrollIntoView());
+      return element("div", { class: "ln-chosen-bar" }, this.chosen, down);
     }
 
     // ---- Input ------------------------------------------------------------------
@@ -415,6 +422,7 @@
         this.drawAnswer(this.tables[n], outputs.at(-1).values);
       }
       this.differences.forEach((box, number) => this.drawDifference(box, number));
+      draw.write(this.chosen, this.title());
     }
 
     drawLayer(box, output) {
@@ -483,6 +491,7 @@
     choose(unit) {
       this.unit = { ...this.unit, ...unit };
       this.chosenMap = 0;
+      draw.write(this.chosen, this.title());
       this.drawFrames();
       this.showExplanation();
     }

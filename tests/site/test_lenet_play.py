@@ -1,10 +1,12 @@
 """LeNet to play with: its numbers are PyTorch's, and everything on it can be done."""
 
 import base64
+import io
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -288,6 +290,17 @@ def test_drawing_by_pointer_and_by_key(play):
     )
 
 
+def test_a_finger_draws_and_does_not_scroll(play):
+    page = play(width=375, has_touch=True)
+    page.get_by_role("button", name="Clear").tap()
+    canvas = page.get_by_role("application", name="Input")
+    box = canvas.bounding_box()
+    step = box["width"] / 28
+    page.touchscreen.tap(box["x"] + 8.5 * step, box["y"] + 9.5 * step)
+    assert page.evaluate("LeNet.page.base[28 * 9 + 8]") > 0.9
+    assert canvas.evaluate("canvas => getComputedStyle(canvas).touchAction") == "none"
+
+
 def test_what_is_drawn_on_is_what_is_seen(play):
     page = play()
     page.evaluate("LeNet.page.setChange({ mirror: true, right: 2 })")
@@ -360,50 +373,49 @@ def test_a_unit_is_opened_and_followed_to_the_products(play):
 
 
 def png(width, height):
-    """Return the header of a PNG of this size, and no pixels."""
+    """Return a PNG of this size; one without pixels has a header alone."""
+    if width * height:
+        file = io.BytesIO()
+        Image.new("L", (width, height)).save(file, "PNG")
+        return file.getvalue()
     size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    return (
-        b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-        + size
-        + b"\x08\x00\x00\x00\x00"
-        + bytes(4)
-    )
+    return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + size + b"\x08\0\0\0\0" + bytes(4)
 
 
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="{}" height="{}"/>'
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="0" height="0"/>'
+UNREADABLE = "is no picture that this browser can read"
 BAD = {
-    "text.png": (
-        b"These are words.",
-        "text.png is no picture that this browser can read",
+    "text.png": ("image/png", b"These are words.", UNREADABLE),
+    "none.png": ("image/png", png(0, 0), UNREADABLE),
+    "none.svg": (
+        "image/svg+xml",
+        SVG,
+        "has 0 × 0 pixels, but at least 1 × 1 is needed",
     ),
-    "none.png": (png(0, 0), "none.png is no picture that this browser can read"),
-    "huge.svg": (
-        SVG.format(10_000, 5000).encode(),
-        "huge.svg has 10000 × 5000 = 50 million pixels, but at most 40 million are",
+    "huge.png": (
+        "image/png",
+        png(10_000, 5000),
+        "has 10000 × 5000 = 50 million pixels, but at most 40 million are read here",
     ),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_photograph_is_refused_in_one_sentence(play, name):
-    data, words = BAD[name]
+    kind, data, words = BAD[name]
     page = play()
     before = page.evaluate("[...LeNet.page.base]")
-    file = {"name": name, "mimeType": "image/png", "buffer": data}
-    if name.endswith("svg"):
-        file["mimeType"] = "image/svg+xml"
+    file = {"name": name, "mimeType": kind, "buffer": data}
     page.locator("#lenet input[type=file]").set_input_files(file)
     error = page.locator("#lenet [role=alert]")
     error.wait_for()
-    assert words in error.inner_text() and "\n" not in error.inner_text()
+    assert error.inner_text().startswith(f"{name} {words}")
     assert page.evaluate("[...LeNet.page.base]") == before
     page.get_by_role("button", name="New noise").click()
     assert not error.is_visible()
 
 
 def test_a_photograph_becomes_its_middle_square(play, tmp_path):
-    from PIL import Image
-
     pixels = np.zeros((56, 112, 3), dtype=np.uint8)
     pixels[:, 28:56] = (255, 0, 0)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
@@ -413,6 +425,15 @@ def test_a_photograph_becomes_its_middle_square(play, tmp_path):
     shown = np.array(page.evaluate("[...LeNet.page.base]")).reshape(28, 28)
     assert shown[:, :13] == pytest.approx(0.299, abs=0.01)
     assert shown[:, 15:] == pytest.approx(0, abs=0.01)
+
+
+def test_a_net_that_cannot_be_loaded_is_named(play):
+    page = play()
+    page.evaluate("() => { LeNet.load = () => Promise.reject(new Error()); }")
+    page.get_by_label("Beside it").select_option("recipe")
+    error = page.locator("#lenet [role=alert]")
+    error.wait_for()
+    assert "could not be loaded: average, recipe" in error.inner_text()
 
 
 def test_little_is_loaded_first(play):

@@ -139,7 +139,8 @@ def layers_of(net: nn.Sequential) -> list[dict[str, Any]]:
         match layer:
             case nn.Conv2d():
                 shape = list(layer.weight.shape)
-                (padding, _) = layer.padding
+                assert not isinstance(layer.padding, str)
+                padding = layer.padding[0]
                 layers.append({"kind": "conv", "shape": shape, "padding": padding})
             case nn.AvgPool2d() | nn.MaxPool2d():
                 name = "average" if isinstance(layer, nn.AvgPool2d) else "max"
