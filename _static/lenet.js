@@ -5,14 +5,28 @@
 
 (() => {
   const FOLDER = new URL("../lenet/", document.currentScript.src);
-  const PARTS = ["compute.js", "image.js", "draw.js", "listen.js"];
+  // Each needs those before it.
+  const PARTS = [
+    "compute",
+    "image",
+    "elements",
+    "draw",
+    "words",
+    "input",
+    "unit",
+    "listen",
+  ];
   const files = {};
   const loading = {};
 
   function script(path) {
     return new Promise((resolve, reject) => {
       const made = document.createElement("script");
-      Object.assign(made, { src: new URL(path, FOLDER), async: false, onload: resolve });
+      Object.assign(made, {
+        src: new URL(path, FOLDER),
+        async: false,
+        onload: resolve,
+      });
       made.onerror = () => {
         made.remove();
         reject(new Error(path));
@@ -32,11 +46,15 @@
 
   function start() {
     if (!document.getElementById("lenet")) return;
-    globalThis.LeNet = { files, load, register: (name, content) => (files[name] = content) };
+    globalThis.LeNet = {
+      files,
+      load,
+      register: (name, content) => (files[name] = content),
+    };
     const style = document.createElement("link");
     Object.assign(style, { rel: "stylesheet", href: new URL("lenet.css", FOLDER) });
     document.head.append(style);
-    PARTS.forEach(script);
+    for (const part of PARTS) script(`${part}.js`);
   }
 
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", start);

@@ -32,7 +32,9 @@
     const pairs = new DataView(bytesOf(described.numbers).buffer);
     let read = 0;
     const take = (count) =>
-      Float32Array.from({ length: count }, () => fromHalf(pairs.getUint16(2 * read++, true)));
+      Float32Array.from({ length: count }, () =>
+        fromHalf(pairs.getUint16(2 * read++, true)),
+      );
     const count = { conv: 0, pool: 0, dense: 0 };
     let inShape = [1, 28, 28];
     const isBounded = described.layers[0].activation === "sigmoid"; // from 0 to 1
@@ -54,7 +56,8 @@
   /** Compute the shape of a layer's output, without the batch. */
   function outShape({ kind, shape, padding }, [channels, height, width]) {
     if (kind === "dense") return [shape[0]];
-    if (kind === "pool") return [channels, Math.floor(height / POOL), Math.floor(width / POOL)];
+    if (kind === "pool")
+      return [channels, Math.floor(height / POOL), Math.floor(width / POOL)];
     const size = (n) => n + 2 * padding - shape[2] + 1;
     return [shape[0], size(height), size(width)];
   }
@@ -84,8 +87,14 @@
           for (let b = 0; b < size; b++) {
             const weight = weights[w++];
             // The places whose pixel under this weight lies in the input: others add 0.
-            const [top, bottom] = [Math.max(0, padding - a), Math.min(rows, height + padding - a)];
-            const [left, right] = [Math.max(0, padding - b), Math.min(columns, width + padding - b)];
+            const [top, bottom] = [
+              Math.max(0, padding - a),
+              Math.min(rows, height + padding - a),
+            ];
+            const [left, right] = [
+              Math.max(0, padding - b),
+              Math.min(columns, width + padding - b),
+            ];
             for (let i = top; i < bottom; i++) {
               const to = (o * rows + i) * columns;
               const from = (c * height + i + a - padding) * width + b - padding;
@@ -104,7 +113,8 @@
     const [, height, width] = inShape;
     const j = index % columns;
     const i = Math.floor(index / columns) % rows;
-    const first = (Math.floor(index / columns / rows) * height + POOL * i) * width + POOL * j;
+    const first =
+      (Math.floor(index / columns / rows) * height + POOL * i) * width + POOL * j;
     return [first, first + 1, first + width, first + width + 1];
   }
 
@@ -243,9 +253,13 @@
       const sees = (i) => [start + i * jump, start + i * jump + size - 1];
       const isKept = (i) => {
         const [first, last] = sees(i);
-        return first >= Math.max(0, moved) && last < Math.min(28, 28 + moved) && i - shift >= 0;
+        return (
+          first >= Math.max(0, moved) && last < Math.min(28, 28 + moved) && i - shift >= 0
+        );
       };
-      return Array.from({ length: count }, (_, i) => i).filter((i) => isKept(i) && i - shift < count);
+      return Array.from({ length: count }, (_, i) => i).filter(
+        (i) => isKept(i) && i - shift < count,
+      );
     };
     let largest = 0;
     const places = [range(rows, di, down), range(columns, dj, right)];

@@ -1,39 +1,14 @@
-// LeNet to play with: how it looks.
-// Belongs here: elements, colours, maps, tables and sentences made of computed numbers.
-// Does not belong here: computing them (compute.js), what a reader does (listen.js).
+// LeNet to play with: maps as pictures, and frames above them.
+// Belongs here: colours, where a number lies on its canvas, and painting.
+// Does not belong here: words and formulas (words.js), what a reader does (listen.js).
 "use strict";
 
 (globalThis.LeNet ??= {}).draw = (() => {
-  const { placeOf, receptiveField, softmax, summary, windowOf } = LeNet.compute;
-  const SHOWN_TERMS = 8; // of a dense unit's products, the largest
-  const ATLAS_COLUMNS = { 6: 2, 16: 4, 32: 6, 84: 12, 120: 12, 128: 12 };
-
-  // ---- Elements and numbers -----------------------------------------------------
-
-  /** Make an element with attributes and children. */
-  function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    made.append(...children);
-    return made;
-  }
-
-  /** Change the text of an element; one text node serves for all frames. */
-  function write(node, text) {
-    if (!node.firstChild) node.append("");
-    if (node.firstChild.data !== text) node.firstChild.data = text;
-  }
-
-  /** Write a number with three digits, and a minus sign that is as wide as a plus. */
-  function format(value, digits = 3) {
-    if (value === 0) return "0";
-    const isSmall = Math.abs(value) < 0.001;
-    const text = isSmall ? value.toExponential(1) : String(Number(value.toPrecision(digits)));
-    return text.replaceAll("-", "−");
-  }
-
-  const signed = (value) => (value < 0 ? `(${format(value)})` : format(value));
-  const percent = (share) => `${(100 * share).toFixed(share < 0.995 ? 1 : 0)} %`;
+  const { placeOf, receptiveField, windowOf } = LeNet.compute;
+  const { element } = LeNet.elements;
+  // How many maps stand side by side, for each number of maps.
+  const ATLAS_COLUMNS = { 1: 1, 6: 2, 16: 4, 32: 6, 84: 12, 120: 12, 128: 12 };
+  const FRAMED_TERMS = 8; // of the inputs of a dense unit, those that count most
 
   // ---- Colours ------------------------------------------------------------------
 
@@ -54,7 +29,8 @@
     Uint8ClampedArray.from({ length: 3 * LEVELS }, (_, n) => {
       return 255 * color(Math.floor(n / 3) / (LEVELS - 1))[n % 3];
     });
-  const horner = (x) => [0, 1, 2].map((c) => VIRIDIS.reduceRight((sum, k) => sum * x + k[c], 0));
+  const horner = (x) =>
+    [0, 1, 2].map((c) => VIRIDIS.reduceRight((sum, k) => sum * x + k[c], 0));
   const mixed = (end, share) => end.map((v) => (1 - share) * 0.97 + share * v);
   const PALETTES = {
     gray: palette((x) => [x, x, x]),
@@ -96,7 +72,8 @@
   function unitAt(layer, x, y) {
     const { across, rows, columns, gap } = atlasOf(layer);
     const [row, column] = [Math.floor(y), Math.floor(x)];
-    const map = Math.floor(row / (rows + gap)) * across + Math.floor(column / (columns + gap));
+    const map =
+      Math.floor(row / (rows + gap)) * across + Math.floor(column / (columns + gap));
     const [i, j] = [row % (rows + gap), column % (columns + gap)];
     if (i >= rows || j >= columns || map >= layer.outShape[0]) return null;
     return (map * rows + i) * columns + j;
@@ -127,7 +104,6 @@
   }
 
   const GRAY = { outShape: [1, 28, 28] };
-  ATLAS_COLUMNS[1] = 1;
   /** Paint an input, black to white. */
   const paintImage = (canvas, X) => paintMaps(canvas, GRAY, X, [0, 1], "gray");
 
@@ -169,7 +145,7 @@
       }
     }
     if (before && !window) {
-      for (const { index } of explained.terms.slice(0, SHOWN_TERMS)) {
+      for (const { index } of explained.terms.slice(0, FRAMED_TERMS)) {
         const [m, row = 0, column = 0] = placeOf(net.layers[unit.layer - 1], index);
         frame(before, m, [row, column, 1, 1], "window");
       }
@@ -180,182 +156,5 @@
     }
   }
 
-  // ---- Words --------------------------------------------------------------------
-
-  /** Name one unit: "conv 2, map 3, row 4, column 5". */
-  function nameOf(layer, index) {
-    const [map, i, j] = placeOf(layer, index);
-    if (i === undefined) return `${layer.name}, unit ${map}`;
-    return `${layer.name}, map ${map}, row ${i}, column ${j}`;
-  }
-
-  /** Say how large a layer is. */
-  function sizeOf({ outShape: [maps, rows, columns] }) {
-    return rows ? `${maps} maps of ${rows} × ${columns}` : `${maps} units`;
-  }
-
-  /** Say what colours mean. */
-  const scaleOf = ([low, high]) => `dark ${format(low, 2)}, bright ${format(high, 2)}`;
-
-  /** Describe a layer's output for those who do not see its maps. */
-  function inWords(output) {
-    const { mean, means, share, strongest } = summary(output);
-    const { layer } = output;
-    const what = layer.isBounded ? "lie below 0.05 or above 0.95" : "are 0";
-    const unit = layer.outShape.length > 1 ? "map" : "unit";
-    const best = strongest.slice(0, 3).map((m) => `${m} (${format(means[m], 2)})`);
-    return (
-      `${sizeOf(layer)}: mean ${format(mean, 2)}; ${percent(share)} of the numbers ${what}; ` +
-      `strongest ${unit}s on average: ${best.join(", ")}.`
-    );
-  }
-
-  /** Name the classes that a net holds for most likely. */
-  function verdict(logits, classes, count = 2) {
-    const p = softmax(logits);
-    const order = p.map((_, c) => c).sort((a, b) => p[b] - p[a]);
-    return order.slice(0, count).map((c) => `${classes[c]} ${percent(p[c])}`).join(", then ");
-  }
-
-  // ---- One number explained -----------------------------------------------------
-
-  /** Make a table of numbers, tinted by their size. */
-  function grid(title, numbers, size, attributes = () => ({})) {
-    const largest = Math.max(...numbers.map(Math.abs)) || 1;
-    const cell = (v, n) => {
-      const tint = `--ln-share: ${((30 * Math.abs(v)) / largest).toFixed(0)}%`;
-      const kind = v < 0 ? "ln-negative" : "ln-positive";
-      return element("td", { class: kind, style: tint, ...attributes(n) }, format(v, 2));
-    };
-    const rows = Array.from({ length: numbers.length / size }, (_, i) =>
-      element("tr", {}, ...numbers.slice(i * size, (i + 1) * size).map((v, j) => cell(v, i * size + j))),
-    );
-    const table = element("table", { class: "ln-grid" }, element("caption", {}, title));
-    table.append(element("tbody", {}, ...rows));
-    return table;
-  }
-
-  /** Write an activation with its numbers. */
-  function activated({ activation }, z, value) {
-    if (activation === "sigmoid") return `σ(${format(z)}) = 1 / (1 + exp(${format(-z)})) = ${format(value)}`;
-    if (activation === "relu") return `max(${format(z)}, 0) = ${format(value)}`;
-    return "";
-  }
-
-  const formula = (text) => element("p", { class: "ln-formula" }, text);
-
-  /** Explain a number of a convolution: one input map in full, and the sum of all. */
-  function explainedConv({ layer, parts, bias, z, size, value }, chosen) {
-    const { taps, sum } = parts[chosen];
-    const outside = (n) => (taps[n].isInside ? {} : { "data-padding": "" });
-    const grids = element(
-      "div",
-      { class: "ln-grids" },
-      grid(parts.length > 1 ? `Window of map ${chosen}` : "Window", taps.map((t) => t.pixel), size, outside),
-      grid("times the kernel", taps.map((t) => t.weight), size),
-      grid("gives products", taps.map((t) => t.product), size),
-    );
-    const terms = taps.map((t) => `${signed(t.pixel)}·${signed(t.weight)}`).join(" + ");
-    const of = parts.length > 1 ? ` of map ${chosen}` : "";
-    const long = element("details", {}, element("summary", {}, `Their sum${of}, written out`));
-    long.append(formula(`${terms} = ${format(sum)}`));
-    const sums = parts.map((part) => signed(part.sum)).join(" + ");
-    const index = (n, tap) => (layer.padding ? `${n} + ${tap} − ${layer.padding}` : `${n} + ${tap}`);
-    return [
-      formula(`z[o, i, j] = Σ over c, a, b of X[c, ${index("i", "a")}, ${index("j", "b")}] · K[o, c, a, b] + bias[o]`),
-      formula(`z = ${sums} + bias ${signed(bias)} = ${format(z)}`),
-      formula(`value = ${activated(layer, z, value)}`),
-      grids,
-      long,
-    ];
-  }
-
-  function explainedPool({ layer, pixels, value }) {
-    const numbers = pixels.map((v) => format(v));
-    const text =
-      layer.pooling === "max"
-        ? `max(${numbers.join(", ")}) = ${format(value)}`
-        : `(${numbers.join(" + ")}) / 4 = ${format(value)}`;
-    const taps = "X[c, 2i, 2j], X[c, 2i, 2j + 1], X[c, 2i + 1, 2j], X[c, 2i + 1, 2j + 1]";
-    return [
-      formula(`Y[c, i, j] = ${layer.pooling === "max" ? "max" : "mean"}(${taps})`),
-      formula(text),
-      element("div", { class: "ln-grids" }, grid("The four numbers", pixels, 2)),
-    ];
-  }
-
-  /** Explain a dense unit: its largest products, and what the others add up to. */
-  function explainedDense({ layer, terms, bias, z, value }, before, probability) {
-    const shown = terms.slice(0, SHOWN_TERMS);
-    const rest = terms.slice(SHOWN_TERMS).reduce((sum, t) => sum + t.product, 0);
-    const sums = shown.map((t) => signed(t.product)).join(" + ");
-    const last = probability
-      ? `probability = exp(${format(z)}) / sum over the classes = ${percent(probability)}`
-      : `value = ${activated(layer, z, value)}`;
-    const row = (name, ...cells) =>
-      element("tr", {}, element("th", { scope: "row" }, name), ...cells.map((c) => element("td", {}, c)));
-    const button = ({ index }) =>
-      element("button", { type: "button", "data-open": index }, nameOf(before, index));
-    const head = ["input", "its value", "times weight", "product"].map((name) =>
-      element("th", { scope: "col" }, name),
-    );
-    const rows = shown.map((t) => row(button(t), ...[t.pixel, t.weight, t.product].map((v) => format(v))));
-    rows.push(row(`the other ${terms.length - shown.length} together`, "", "", format(rest)));
-    const table = element(
-      "table",
-      { class: "ln-terms" },
-      element("caption", {}, "The products that count most"),
-      element("thead", {}, element("tr", {}, ...head)),
-      element("tbody", {}, ...rows),
-    );
-    return [
-      formula("z[n] = Σ over m of W[n, m] · X[m] + bias[n]"),
-      formula(`z = ${sums} + the others ${signed(rest)} + bias ${signed(bias)} = ${format(z)}`),
-      formula(last),
-      element("div", { class: "ln-wide" }, table),
-    ];
-  }
-
-  /** Say which pixels of the input a unit sees. */
-  function seen(net, { layer, index }) {
-    const field = receptiveField(net, layer);
-    if (!field) return "It sees all 28 × 28 pixels of the input.";
-    const [, i, j] = placeOf(net.layers[layer], index);
-    const { size, jump, start } = field;
-    const span = (n) => `${format(start + n * jump)} to ${start + n * jump + size - 1}`;
-    return `It sees ${size} × ${size} pixels of the input: rows ${span(i)}, columns ${span(j)} (framed; outside 0 to 27 is padding).`;
-  }
-
-  /** Show how one number comes about. */
-  function explanation(net, unit, explained, chosenMap, probability) {
-    const before = net.layers[unit.layer - 1];
-    const parts = {
-      conv: () => explainedConv(explained, chosenMap),
-      pool: () => explainedPool(explained),
-      dense: () => explainedDense(explained, before, probability),
-    };
-    return [...parts[explained.layer.kind](), element("p", { class: "ln-seen" }, seen(net, unit))];
-  }
-
-  return {
-    atlasOf,
-    element,
-    explanation,
-    format,
-    frame,
-    frameUnit,
-    GRAY,
-    inWords,
-    mapsBox,
-    nameOf,
-    paintImage,
-    paintMaps,
-    percent,
-    rangeOf,
-    scaleOf,
-    sizeOf,
-    unitAt,
-    verdict,
-    write,
-  };
+  return { GRAY, frame, frameUnit, mapsBox, paintImage, paintMaps, rangeOf, unitAt };
 })();

@@ -7,14 +7,22 @@
   const SIZE = 28;
   const LARGEST = 40e6; // pixels of a photograph: more may not fit into a phone's memory
   const UNCHANGED = {
-    right: 0, down: 0, mirror: false, invert: false, blur: 0, brightness: 0, noise: 0,
+    right: 0,
+    down: 0,
+    mirror: false,
+    invert: false,
+    blur: 0,
+    brightness: 0,
+    noise: 0,
   };
 
   const empty = () => new Float32Array(SIZE * SIZE);
 
   /** Compute each pixel from its row and column. */
   const fill = (pixel) =>
-    Float32Array.from({ length: SIZE * SIZE }, (_, n) => pixel(Math.floor(n / SIZE), n % SIZE));
+    Float32Array.from({ length: SIZE * SIZE }, (_, n) =>
+      pixel(Math.floor(n / SIZE), n % SIZE),
+    );
 
   /** Read compressed images that stand one after the other, a byte for each pixel. */
   async function decodeImages(text) {
@@ -48,7 +56,9 @@
     );
     const total = weights.reduce((a, b) => a + b, 0);
     const along = (at) =>
-      fill((i, j) => weights.reduce((sum, w, n) => sum + w * at(i, j, n - reach), 0) / total);
+      fill(
+        (i, j) => weights.reduce((sum, w, n) => sum + w * at(i, j, n - reach), 0) / total,
+      );
     const isInside = (n) => n >= 0 && n < SIZE;
     const rows = along((i, j, n) => (isInside(j + n) ? X[i * SIZE + j + n] : 0));
     return along((i, j, n) => (isInside(i + n) ? rows[(i + n) * SIZE + j] : 0));
@@ -71,8 +81,15 @@
   function paint(X, row, column, width, value) {
     const reach = Math.ceil(width);
     for (let i = Math.max(0, row - reach); i <= Math.min(SIZE - 1, row + reach); i++) {
-      for (let j = Math.max(0, column - reach); j <= Math.min(SIZE - 1, column + reach); j++) {
-        const share = Math.min(1, Math.max(0, width / 2 + 0.5 - Math.hypot(i - row, j - column)));
+      for (
+        let j = Math.max(0, column - reach);
+        j <= Math.min(SIZE - 1, column + reach);
+        j++
+      ) {
+        const share = Math.min(
+          1,
+          Math.max(0, width / 2 + 0.5 - Math.hypot(i - row, j - column)),
+        );
         const n = i * SIZE + j;
         X[n] = value ? Math.max(X[n], share) : Math.min(X[n], 1 - share);
       }
@@ -106,7 +123,9 @@
     const picture = await pictureOf(file);
     const [width, height] = [picture.naturalWidth, picture.naturalHeight];
     if (width * height === 0) {
-      throw new RangeError(`${file.name} has ${width} × ${height} pixels, but at least 1 × 1 is needed`);
+      throw new RangeError(
+        `${file.name} has ${width} × ${height} pixels, but at least 1 × 1 is needed`,
+      );
     }
     if (width * height > LARGEST) {
       const millions = Math.round((width * height) / 1e6);
@@ -122,7 +141,15 @@
     const side = Math.min(width, height);
     context.fillRect(0, 0, SIZE, SIZE); // what is transparent is black
     context.drawImage(
-      picture, (width - side) / 2, (height - side) / 2, side, side, 0, 0, SIZE, SIZE,
+      picture,
+      (width - side) / 2,
+      (height - side) / 2,
+      side,
+      side,
+      0,
+      0,
+      SIZE,
+      SIZE,
     );
     const { data } = context.getImageData(0, 0, SIZE, SIZE);
     return fill((i, j) => {

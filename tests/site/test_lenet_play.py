@@ -22,14 +22,14 @@ FRAME = 1000 / 30  # milliseconds
 # What the page names for images, put into it one after the other.
 NAMED = """images => images.map(X => {
     const { page } = LeNet;
-    page.show(Float32Array.from(X));
+    page.input.show(Float32Array.from(X));
     page.render();
     page.settle();
     return document.querySelector("#lenet .ln-status").textContent;
 })"""
 # All that the explanations of some units say, of the net that is shown.
 EXPLAINED = """units => units.map(([layer, index]) => {
-    const { nets, X, outputs } = LeNet.page;
+    const { nets, outputs, input: { X } } = LeNet.page;
     const field = LeNet.compute.receptiveField(nets[0], layer);
     const e = LeNet.compute.explain(nets[0], X, outputs[0], layer, index);
     return { place: e.place, z: e.z, value: e.value, pixels: e.pixels, field,
@@ -44,7 +44,7 @@ CHANGED = """([X, change]) => {
 TIMES = """count => {
     const { page } = LeNet;
     return Array.from({ length: count }, (_, n) => {
-        page.base = LeNet.image.noise(n);
+        page.input.base = LeNet.image.noise(n);
         const start = performance.now();
         page.render();
         return performance.now() - start;
@@ -97,7 +97,7 @@ def rebuilt(described):
 
 
 def images_of(name):
-    return load(name, train=False).images[:100]
+    return load(name, train=False).images[:50]
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -145,7 +145,7 @@ def units(net):
 def test_every_explanation_adds_up_to_pytorchs_number(play, described, name):
     page, net = play(), rebuilt(described[name])
     pick(page, name)
-    X = torch.tensor(page.evaluate("[...LeNet.page.X]")).reshape(1, 1, 28, 28)
+    X = torch.tensor(page.evaluate("[...LeNet.page.input.X]")).reshape(1, 1, 28, 28)
     linear = nn.Sequential(*(m for m in net if not isinstance(m, nn.Sigmoid | nn.ReLU)))
     assert len(outputs(linear, X)) == len(outputs(net, X))
     chosen = list(units(net))
@@ -221,7 +221,7 @@ def test_maps_move_with_the_image_where_the_stride_allows_it(play):
     rows = """[...document.querySelectorAll("#lenet .ln-heading + .ln-wide tr")]
         .map(row => row.innerText)"""
     for right, moved in ((4, 4), (2, 3), (1, 1)):
-        page.evaluate("right => LeNet.page.setChange({ right })", right)
+        page.evaluate("right => LeNet.page.input.setChange({ right })", right)
         page.evaluate("() => { LeNet.page.render(); LeNet.page.settle(); }")
         layers = page.evaluate(rows)[1:5]
         assert [("largest difference 0 " in row) for row in layers] == [
@@ -233,7 +233,7 @@ def test_maps_move_with_the_image_where_the_stride_allows_it(play):
 def test_other_maps_would_not_count_as_moved(play):
     page = play()
     found = page.evaluate("""() => {
-        const { nets: [net], base, outputs: [after] } = LeNet.page;
+        const { nets: [net], input: { base }, outputs: [after] } = LeNet.page;
         const other = LeNet.compute.forward(net, LeNet.image.changed(base,
             { ...LeNet.image.UNCHANGED, mirror: true }));
         const [one, two] = [other[0].values, after[0].values];
@@ -245,7 +245,7 @@ def test_other_maps_would_not_count_as_moved(play):
 def test_a_picture_is_chosen(play):
     page = play()
     page.get_by_role("button", name="Trouser, picture 1").click()
-    shown = "[...LeNet.page.base].map(v => Math.round(255 * v))"
+    shown = "[...LeNet.page.input.base].map(v => Math.round(255 * v))"
     images = load("FashionMNIST", train=False)
     trouser = images.images[images.labels == 1][0] * 255
     assert page.evaluate(shown) == trouser.flatten().tolist()
@@ -257,7 +257,7 @@ def test_a_picture_is_chosen(play):
 
 def test_drawing_by_pointer_and_by_key(play):
     page = play(width=375)
-    pixel = "([i, j]) => LeNet.page.base[28 * i + j]"
+    pixel = "([i, j]) => LeNet.page.input.base[28 * i + j]"
     page.get_by_role("button", name="Clear").click()
     canvas = page.get_by_role("application", name="Input")
     canvas.scroll_into_view_if_needed()
@@ -297,18 +297,20 @@ def test_a_finger_draws_and_does_not_scroll(play):
     box = canvas.bounding_box()
     step = box["width"] / 28
     page.touchscreen.tap(box["x"] + 8.5 * step, box["y"] + 9.5 * step)
-    assert page.evaluate("LeNet.page.base[28 * 9 + 8]") > 0.9
+    assert page.evaluate("LeNet.page.input.base[28 * 9 + 8]") > 0.9
     assert canvas.evaluate("canvas => getComputedStyle(canvas).touchAction") == "none"
 
 
 def test_what_is_drawn_on_is_what_is_seen(play):
     page = play()
-    page.evaluate("LeNet.page.setChange({ mirror: true, right: 2 })")
-    seen = page.evaluate("() => { LeNet.page.render(); return [...LeNet.page.X]; }")
+    page.evaluate("LeNet.page.input.setChange({ mirror: true, right: 2 })")
+    seen = page.evaluate(
+        "() => { LeNet.page.render(); return [...LeNet.page.input.X]; }"
+    )
     page.get_by_role("application", name="Input").focus()
     page.keyboard.press("Space")
     page.evaluate("LeNet.page.render()")
-    now = page.evaluate("[...LeNet.page.X]")
+    now = page.evaluate("[...LeNet.page.input.X]")
     changed = {n for n in range(784) if seen[n] != now[n]}
     assert changed and all(
         abs(n // 28 - 14) < 3 and abs(n % 28 - 14) < 3 for n in changed
@@ -404,13 +406,13 @@ BAD = {
 def test_a_bad_photograph_is_refused_in_one_sentence(play, name):
     kind, data, words = BAD[name]
     page = play()
-    before = page.evaluate("[...LeNet.page.base]")
+    before = page.evaluate("[...LeNet.page.input.base]")
     file = {"name": name, "mimeType": kind, "buffer": data}
     page.locator("#lenet input[type=file]").set_input_files(file)
     error = page.locator("#lenet [role=alert]")
     error.wait_for()
     assert error.inner_text().startswith(f"{name} {words}")
-    assert page.evaluate("[...LeNet.page.base]") == before
+    assert page.evaluate("[...LeNet.page.input.base]") == before
     page.get_by_role("button", name="New noise").click()
     assert not error.is_visible()
 
@@ -421,8 +423,10 @@ def test_a_photograph_becomes_its_middle_square(play, tmp_path):
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     page = play()
     page.locator("#lenet input[type=file]").set_input_files(tmp_path / "photo.png")
-    page.wait_for_function("LeNet.page.base[0] > 0.2 && LeNet.page.base[0] < 0.4")
-    shown = np.array(page.evaluate("[...LeNet.page.base]")).reshape(28, 28)
+    page.wait_for_function(
+        "LeNet.page.input.base[0] > 0.2 && LeNet.page.input.base[0] < 0.4"
+    )
+    shown = np.array(page.evaluate("[...LeNet.page.input.base]")).reshape(28, 28)
     assert shown[:, :13] == pytest.approx(0.299, abs=0.01)
     assert shown[:, 15:] == pytest.approx(0, abs=0.01)
 
@@ -442,7 +446,7 @@ def test_little_is_loaded_first(play):
         .filter(entry => /lenet/.test(entry.name))
         .map(entry => entry.encodedBodySize)""")
     print(f"{sum(sizes)} bytes in {len(sizes)} files")
-    assert len(sizes) == 8 and 0 < sum(sizes) <= FIRST_LOADED
+    assert len(sizes) == 12 and 0 < sum(sizes) <= FIRST_LOADED
 
 
 def test_a_frame_is_fast_enough_for_a_phone(play):
@@ -508,7 +512,7 @@ def test_a_phone_is_wide_enough(play, nets):
     page = play(width=375)
     pick(page, *nets)
     for layer in range(len(page.evaluate("LeNet.page.nets[0].layers"))):
-        page.evaluate("layer => LeNet.page.choose({ layer, index: 0 })", layer)
+        page.evaluate("layer => LeNet.page.unit.choose({ layer, index: 0 })", layer)
         assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
