@@ -46,9 +46,8 @@
     return { made, label: element("label", {}, name, made) };
   }
 
-  // The printed book lists h2 and h3 in its contents, and these do not belong there.
-  const heading = (text) =>
-    element("p", { class: "ln-heading", role: "heading", "aria-level": 2 }, text);
+  // No h2: the printed book would list it in its contents. The section has its name.
+  const heading = (text) => element("p", { class: "ln-heading" }, text);
 
   /** Make a table of texts that scrolls by itself if it is too wide. */
   function table(head, rows, caption) {

@@ -16,6 +16,8 @@
     digits: "LeNet, trained on digits",
   };
   const SETTLED = 250; // milliseconds after the last change: then it is put into words
+  const MOVED = "Do the maps move along?";
+  const DISTANCES = "How far from PyTorch?";
   const FIRST = { set: "FashionMNIST", number: 27 }; // an ankle boot
 
   class Page {
@@ -44,8 +46,9 @@
       this.status = element("p", { class: "ln-status", role: "status" });
       this.answers = element("div", { class: "ln-answers" });
       this.layers = element("div", { class: "ln-layers" });
-      this.moved = element("div");
-      this.distances = element("div");
+      const section = (name) => element("section", { "aria-label": name });
+      this.moved = section(MOVED);
+      this.distances = section(DISTANCES);
       const side = element(
         "div",
         { class: "ln-side" },
@@ -191,7 +194,7 @@
         const row = element(
           "tr",
           {},
-          element("th", { scope: "row" }, open),
+          element("th", { scope: "row", "data-name": name }, open),
           element("td", { class: "ln-bars" }, bar),
           number,
         );
@@ -340,7 +343,7 @@
     showMoved() {
       const { base, change } = this.input;
       const { right, down } = change;
-      const title = heading("Do the maps move along?");
+      const title = heading(MOVED);
       if (!right && !down) {
         this.moved.replaceChildren(
           title,
@@ -398,7 +401,7 @@
         ? " The recipe's batch normalisation is folded into its convolutions."
         : "";
       this.distances.replaceChildren(
-        heading("How far from PyTorch?"),
+        heading(DISTANCES),
         element("p", {}, text + folded),
         element(
           "details",

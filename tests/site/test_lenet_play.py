@@ -521,6 +521,8 @@ def test_on_paper_there_is_a_still_without_controls(play):
     page.emulate_media(media="print")
     assert page.locator("#lenet canvas[data-layer]").count() == 6
     assert all(c.is_visible() for c in page.locator("#lenet canvas[data-layer]").all())
+    name = "th => getComputedStyle(th, '::before').content"
+    assert page.locator(".ln-answer th").nth(9).evaluate(name) == '"Ankle boot"'
     for control in ("fieldset", "select", "input", ".ln-pictures"):
         assert not any(c.is_visible() for c in page.locator(f"#lenet {control}").all())
 

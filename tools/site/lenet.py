@@ -114,9 +114,9 @@ def folded(net: nn.Sequential) -> nn.Sequential:
     In evaluation it multiplies each channel by a number and adds another, which the
     convolution in front of it can do as well.
 
-    >>> net = build(LeNetSpec(batch_norm=True), seed=0).eval()
+    >>> net = build(EXPERIMENTS["test: recipe"].recipe.spec, seed=0).eval()
     >>> [type(layer).__name__ for layer in folded(net)[:3]]
-    ['Conv2d', 'Sigmoid', 'AvgPool2d']
+    ['Conv2d', 'ReLU', 'AvgPool2d']
     """
     layers = list(net)
     for i, (layer, after) in enumerate(pairwise(net)):
@@ -131,7 +131,8 @@ def layers_of(net: nn.Sequential) -> list[dict[str, Any]]:
     Args:
         net: without batch normalisation.
 
-    >>> [layer["kind"] for layer in layers_of(build(LeNetSpec(), seed=0))]
+    >>> net = build(EXPERIMENTS["test: LeNet"].recipe.spec, seed=0)
+    >>> [layer["kind"] for layer in layers_of(net)]
     ['conv', 'pool', 'conv', 'pool', 'dense', 'dense', 'dense']
     """
     layers: list[dict[str, Any]] = []
