@@ -96,7 +96,7 @@
       );
     }
 
-    /** Say in one sentence what went wrong; nothing takes it away. */
+    /** Say in one sentence what went wrong, until another image is shown. */
     fail(message) {
       this.error.textContent = message;
       this.error.hidden = !message;
@@ -127,14 +127,19 @@
       }
       const chosen = [this.first.made.value, this.second.made.value].filter(Boolean);
       if (chosen.join() !== wanted.join()) return; // another choice was made meanwhile
-      this.nets = wanted.map(
-        (name) => (LeNet.files[name].decoded ??= compute.decodeNet(LeNet.files[name])),
-      );
+      this.nets = wanted.map((name) => this.decoded(name));
       if (!this.unit.isThere()) this.unit.reset();
       this.buildLayers();
       this.buildDistances();
       this.render();
       this.update();
+    }
+
+    /** Decode the file of a net, once. */
+    decoded(name) {
+      const file = LeNet.files[name];
+      file.decoded ??= { ...compute.decodeNet(file), title: NETS[name] };
+      return file.decoded;
     }
 
     get isAlike() {
@@ -394,9 +399,10 @@
       );
       const most = Math.max(...this.nets.flatMap((net) => net.distances));
       const text =
-        "The weights are stored in half precision. Over 100 test images and 100 images of " +
-        `noise no number shown here was further than ${most.toExponential(1)} from the one ` +
-        "that PyTorch computes with the trained weights, when the files were made.";
+        `The weights are stored in half precision. Over ${this.nets[0].probes} test images ` +
+        "and as many images of noise no number shown here was further than " +
+        `${most.toExponential(1)} from the one that PyTorch computes with the trained ` +
+        "weights, when the files were made.";
       const folded = this.nets.some(({ batchNorm }) => batchNorm)
         ? " The recipe's batch normalisation is folded into its convolutions."
         : "";

@@ -320,6 +320,9 @@ def test_what_is_drawn_on_is_what_is_seen(play):
 
 def test_nets_come_on_demand_and_two_stand_side_by_side(play):
     page = play()
+    options = page.locator(".ln-side select").first.locator("option")
+    values = [option.get_attribute("value") for option in options.all()]
+    assert values == list(NETS)
     loaded = "Object.keys(LeNet.files).sort()"
     assert page.evaluate(loaded) == ["average", "images"]
     page.get_by_label("Beside it").select_option("max")

@@ -68,22 +68,21 @@ class Source:
     """Where the weights of a net of the page come from.
 
     Args:
-        title: what the page calls the net.
         experiment: of the study; its seed 0 is taken.
         trained: whether the net is trained at all.
     """
 
-    title: str
     experiment: str
     trained: bool = True
 
 
+# By the names of their files; what a reader reads is in `listen.js`.
 NETS = {
-    "average": Source("LeNet, average pooling", "test: LeNet"),
-    "max": Source("LeNet, max pooling", "test: LeNet, max pooling"),
-    "untrained": Source("LeNet, untrained", "test: LeNet", trained=False),
-    "recipe": Source("The recipe of exercise 6.6.2", "test: recipe"),
-    "digits": Source("LeNet, trained on digits", "test: LeNet, digits"),
+    "average": Source("test: LeNet"),
+    "max": Source("test: LeNet, max pooling"),
+    "untrained": Source("test: LeNet", trained=False),
+    "recipe": Source("test: recipe"),
+    "digits": Source("test: LeNet, digits"),
 }
 
 
@@ -190,12 +189,12 @@ def entry(source: Source, net: nn.Sequential) -> dict[str, Any]:
     experiment = EXPERIMENTS[source.experiment]
     plain = folded(net)
     return {
-        "title": source.title,
         "experiment": source.experiment,
         "label": label(experiment),
         "data": experiment.name,
         "batchNorm": len(plain) < len(net),
         "layers": layers_of(plain),
+        "probes": PROBES,
         "numbers": numbers_of(plain),
     }
 
