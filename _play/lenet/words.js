@@ -42,7 +42,7 @@
     const order = p.map((_, c) => c).sort((a, b) => p[b] - p[a]);
     return order
       .slice(0, count)
-      .map((c) => `${classes[c]} ${percent(p[c])}`)
+      .map((c) => `${classes[c]}: ${percent(p[c])}`)
       .join(", then ");
   }
 

@@ -125,7 +125,7 @@ def test_the_page_names_the_class_that_pytorch_names(play, described):
     named = page.evaluate(NAMED, images.images[:100].flatten(1).tolist())
     classes = rebuilt(described["average"])(images.images[:100]).argmax(dim=1)
     for text, c in zip(named, classes.tolist(), strict=True):
-        assert text.startswith(f"{images.classes[c]} ")
+        assert text.startswith(f"{images.classes[c]}: ")
 
 
 def pick(page, net, beside=""):
