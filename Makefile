@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help book pdf test test-tools test-site student data lab refresh colab lint bench study \
-	portability mutants alarms lock newest links clean environment site-environment
+	weights portability mutants alarms lock newest links clean environment site-environment
 # Also for the make of macOS, 3.81: it knows no .SHELLFLAGS, so pipes set pipefail.
 SHELL := /bin/bash
 # The reader's settings for Python could hide our packages or change what runs.
@@ -40,8 +40,8 @@ environment site-environment:
 	@"$(PYTHON)" -I tools/environment.py $(if $(filter site-%,$@),site,all)
 
 # A change of these may change every page; after any other, only what changed is read.
-FRAME := _config.yml _toc.yml _ext _static _vendor .venv/installed-site solutions tools \
-	_build/pdf/book.pdf
+FRAME := _config.yml _toc.yml _ext _static _vendor _play .venv/installed-site solutions \
+	tools _build/pdf/book.pdf
 NOT_NEWER = test -z "$$(find $(1) -newer $(2) -not -path '*__pycache__*' 2>/dev/null)"
 IS_CURRENT := test -f _build/built && $(call NOT_NEWER,$(FRAME),_build/built) && \
 	{ ! test -f _build/html/book.pdf || $(call NOT_NEWER,chapters,_build/html/book.pdf); }
@@ -68,7 +68,7 @@ test: environment data ## test the answers, and run every notebook against its o
 test-tools: environment data ## test what tests: the regression itself, and the other tools
 	@$(RUN) -m pytest -n auto --dist loadfile --doctest-modules tests/tools tools
 
-test-site: environment book ## test the built site in a headless browser
+test-site: environment data book ## test the built site in a headless browser
 	@$(RUN) -m tools.site.browser
 	@$(RUN) -m pytest -n auto --maxprocesses 4 tests/site
 
@@ -101,6 +101,9 @@ bench: environment data ## measure the speed of training here; rewrites its page
 
 study: environment data ## train every net of the study in 6.6; goes on where it stopped
 	@$(RUN) -m tools.study
+
+weights: environment data ## train the nets of the page LeNet to play with, write their files
+	@$(RUN) -m tools.site.lenet
 
 portability: environment data ## run the notebooks as other machines would (SLICE=yes: one)
 	@$(RUN) -m tools.regression.portability $(if $(SLICE),slice)

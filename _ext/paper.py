@@ -14,7 +14,7 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective
 
 PDF = Path("_build/pdf/book.pdf")
-SOURCES = ("chapters", "_static", "_config.yml", "_toc.yml", "CITATION.cff")
+SOURCES = ("chapters", "_static", "_play", "_config.yml", "_toc.yml", "CITATION.cff")
 
 
 def write_solutions_on_a_single_page(app: Sphinx, config: Config) -> None:

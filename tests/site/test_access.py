@@ -10,7 +10,7 @@ PATH = """node => {
 }"""
 # What can be clicked or filled in, and is shown.
 CONTROLS = f"""() => [...document.querySelectorAll(
-        "a[href], button, input, summary, textarea, [tabindex='0']")]
+        "a[href], button, input, select, summary, textarea, [tabindex='0']")]
     .filter(node => node.checkVisibility({{ visibilityProperty: true }}) &&
         !node.closest("dialog:not([open])") && node.tabIndex >= 0)
     .map({PATH})"""
@@ -31,7 +31,10 @@ FOCUSED = f"""async () => {{
 }}"""
 
 
-@pytest.mark.parametrize("name", ["chapters/6_2_conv-layer.html", "search.html"])
+@pytest.mark.parametrize(
+    "name",
+    ["chapters/6_2_conv-layer.html", "search.html", "chapters/lenet-play.html"],
+)
 @pytest.mark.parametrize("width", [1280, 375])
 def test_the_tab_key_reaches_everything_and_shows_where_it_is(open_page, name, width):
     page = open_page(name, width=width)

@@ -17,7 +17,7 @@ FILES = sorted(
 # The places of the argument `encoding`, for calls of any object's method.
 BY_POSITION = {"read_text": 0, "write_text": 1}
 # What opens no text.
-OPENERS = {"os", "pikepdf", "tarfile", "webbrowser"}
+OPENERS = {"Image", "os", "pikepdf", "tarfile", "webbrowser"}
 
 
 def without_encoding(source):
