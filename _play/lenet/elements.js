@@ -29,7 +29,7 @@
   }
 
   const signed = (value) => (value < 0 ? `(${format(value)})` : format(value));
-  const percent = (share) => `${(100 * share).toFixed(share < 0.995 ? 1 : 0)} %`;
+  const percent = (share) => `${(100 * share).toFixed(share < 0.9995 ? 1 : 0)} %`;
 
   /** Make a button that does something. */
   function button(text, action) {
