@@ -68,6 +68,12 @@ RELU_SIZES = {
     for name, r in SIZES.items()
 }
 
+# Edition 1.0 asks for other sizes on top of ReLU and max pooling.
+MAX_SIZES = {
+    name: replace(r, spec=replace(r.spec, pooling="max"))
+    for name, r in RELU_SIZES.items()
+}
+
 # What smaller nets lose under ReLU is near to what chance moves: more seeds for them.
 RELU_SMALLER = {n: RELU_SIZES[n] for n in ("LeNet", "b. half the channels")}
 RELU_SMALLER |= {name: r for name, r in RELU_SIZES.items() if name[0] == "e"}
@@ -152,6 +158,7 @@ EXPERIMENTS = {
     **_named("grid", GRID),
     **_named("ReLU", RELU_SIZES),
     **_named("more ReLU", RELU_SMALLER, seeds=MORE),
+    **_named("ReLU, max pooling", MAX_SIZES),
     **_named("together", TOGETHER),
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
