@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from solutions import channels, convolution, lenet, padding_stride, pooling, why_conv
 from solutions.check import check, registry
 from solutions.check.parts import FunctionQuestion
+from tests.check.layer import Layer
 
 # The answers run where solutions is imported without jaxtyping's run-time check.
 
@@ -521,17 +522,6 @@ NETS = {label for label, q in QUESTIONS.items() if q.name in ("net", "channels")
 @pytest.mark.parametrize("form", FORMS)
 def test_a_right_value_is_right_in_every_form(label, form):
     assert answered(label, converted(RIGHT[label], FORMS[form]))
-
-
-class Layer(nn.Module):
-    """A module that computes an answer."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *arguments):  # noqa: D102
-        return self.function(*arguments)
 
 
 # Each form of a result, together with a form of what is called.

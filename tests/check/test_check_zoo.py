@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from solutions.check import check, registry
+from tests.check.layer import Layer
 
 
 def corr(X, K):
@@ -802,17 +803,6 @@ def as_list(answer, *arguments):
 
 WRONG = {label: answer for label, answer, _ in ZOO if callable(answer)}
 NETS = ("net", "channels", "label")
-
-
-class Layer(nn.Module):
-    """A module that computes an answer."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *arguments):  # noqa: D102
-        return self.function(*arguments)
 
 
 @pytest.mark.parametrize("label", [w for w in WRONG if not w.endswith(NETS)])
