@@ -74,10 +74,6 @@ MAX_SIZES = {
     for name, r in RELU_SIZES.items()
 }
 
-# What smaller nets lose under ReLU is near to what chance moves: more seeds for them.
-RELU_SMALLER = {n: RELU_SIZES[n] for n in ("LeNet", "b. half the channels")}
-RELU_SMALLER |= {name: r for name, r in RELU_SIZES.items() if name[0] == "e"}
-
 # What gained together, with LeNet's own layers.
 TANH_MAX = replace(BASE, lr=0.3, spec=LeNetSpec(activation="tanh", pooling="max"))
 TOGETHER = {"tanh, max pooling, rate 0.3": TANH_MAX}
@@ -133,8 +129,8 @@ RATES = {
 
 # Chance moves the mean of three seeds by as much as most ingredients do.
 TWELVE = tuple(range(12))
-# These are added to three seeds that are too few.
-MORE = (3, 4, 5)
+# These are added to three seeds where they are too few.
+MORE = TWELVE[3:]
 # A share of seeds needs still more.
 TWENTY = tuple(range(20))
 
@@ -157,12 +153,14 @@ EXPERIMENTS = {
     **_named("knobs", KNOBS),
     **_named("grid", GRID),
     **_named("ReLU", RELU_SIZES),
-    **_named("more ReLU", RELU_SMALLER, seeds=MORE),
+    **_named("more knobs", SIZES, seeds=MORE),
+    **_named("more ReLU", RELU_SIZES, seeds=MORE),
     **_named("ReLU, max pooling", MAX_SIZES),
     **_named("together", TOGETHER),
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
     **_named("matched", MATCHED),
+    **_named("more matched", MATCHED, seeds=MORE),
     **_named("wider", WIDER, seeds=TWELVE),
     **_named("digits", MOVED, name="MNIST", seeds=TWELVE),
 }
