@@ -68,10 +68,20 @@ RELU_SIZES = {
     for name, r in SIZES.items()
 }
 
-# Edition 1.0 asks for other sizes on top of ReLU and max pooling.
-MAX_SIZES = {
-    name: replace(r, spec=replace(r.spec, pooling="max"))
-    for name, r in RELU_SIZES.items()
+# Edition 1.0 asks the same questions of a net with ReLU and max pooling.
+MAX_CHANGES = {
+    name: replace(
+        KNOBS[name],
+        lr=0.1,
+        spec=replace(KNOBS[name].spec, activation="relu", pooling="max"),
+    )
+    for name in (
+        *(*SIZES, "d. one convolution", "d. three convolutions"),
+        *("f. constant rate", "f. 12 epochs"),
+    )
+}
+MAX_CHANGES |= {
+    f"f. rate {lr}": replace(MAX_CHANGES["LeNet"], lr=lr) for lr in (0.03, 0.3)
 }
 
 # What gained together, with LeNet's own layers.
@@ -155,7 +165,7 @@ EXPERIMENTS = {
     **_named("ReLU", RELU_SIZES),
     **_named("more knobs", SIZES, seeds=MORE),
     **_named("more ReLU", RELU_SIZES, seeds=MORE),
-    **_named("ReLU, max pooling", MAX_SIZES),
+    **_named("ReLU, max pooling", MAX_CHANGES),
     **_named("together", TOGETHER),
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
