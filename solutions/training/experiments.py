@@ -170,7 +170,6 @@ EXPERIMENTS = {
     **_named("rates", RATES, seeds=TWENTY),
     **_named("ablation", ABLATIONS, seeds=TWELVE),
     **_named("matched", MATCHED),
-    **_named("more matched", MATCHED, seeds=MORE),
     **_named("wider", WIDER, seeds=TWELVE),
     **_named("digits", MOVED, name="MNIST", seeds=TWELVE),
 }
