@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import math
 import numbers
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,7 @@ from torch import Tensor
 
 MAX_ELEMENTS = 100_000  # no right answer has more
 MAX_BITS = 1000  # of an int, likewise
+THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")  # "1,234,567"
 SLACK = 1e-5  # of sums of a few small numbers in float32, the precision of the inputs
 ACCEPTED = (
     "An answer may be a real number of any kind, a list, a NumPy array or a tensor of "
@@ -125,15 +127,17 @@ def number(value: object) -> int | float | Fraction:
     Raises:
         TypeError: if it is none.
 
-    >>> number("1/2"), number(torch.tensor([3]))
-    (Fraction(1, 2), 3)
+    >>> number("1/2"), number("61,706"), number(torch.tensor([3]))
+    (Fraction(1, 2), Fraction(61706, 1), 3)
     """
     value = listed(value)
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     value = float(value) if isinstance(value, np.longdouble) else value
-    with contextlib.suppress(ValueError, ZeroDivisionError):
-        value = Fraction(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        text = value.replace(",", "") if THOUSANDS.fullmatch(value.strip()) else value
+        with contextlib.suppress(ValueError, ZeroDivisionError):
+            value = Fraction(text)
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
         raise TypeError("should be a number")
     if not math.isfinite(value):
@@ -358,7 +362,10 @@ def adapted(load: Callable[[], Call], way: str, names: Sequence[str]) -> Call:
     if way == "reversed":
         return lambda *a: function(*a[::-1])
     if way in FORMS:
-        return lambda *a: function(*(_formed(x, FORMS[way]) for x in a))
+        form = FORMS[way]
+        return lambda *a: function(
+            *(form(x) if isinstance(x, Tensor) else x for x in a)
+        )
     axes = 1 if way == "image by image" else 2
 
     def each(X: Tensor, *rest: object) -> Tensor:
@@ -377,11 +384,6 @@ FORMS: dict[str, Callable[[Tensor], object]] = {
     "double": lambda x: x.double(),
     "with batch and channel": lambda x: x[None, None],
 }
-
-
-def _formed(value: object, form: Callable[[Tensor], object]) -> object:
-    """Give a tensor another form, and leave all else."""
-    return form(value) if isinstance(value, Tensor) else value
 
 
 def _order(function: Call, names: Sequence[str]) -> list[int]:

@@ -1,12 +1,12 @@
 """The inputs that checks are run on: small tensors and sizes, with hypothesis.
 
-Belongs here: strategies and example tensors that more than one section uses. Does not
+Belongs here: strategies and tensors that more than one section uses. Does not
 belong here: what is right for them (`section_1` to `section_6`).
 """
 
 import itertools
 import re
-from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any, TypeAlias
 
@@ -33,15 +33,6 @@ def distinct(*shape: int, seed: int = 0) -> Tensor:
     return numbers.float().reshape(shape)
 
 
-def image(kind: int, *shape: int) -> Tensor:
-    """Return a tensor: its numbers are all different, or all ones, or all zeros.
-
-    Only the shapes are left to hypothesis, so that it finds the smallest ones. What
-    stands in them is made simpler afterwards, see `simpler`.
-    """
-    return distinct(*shape, seed=kind) if kind < 3 else torch.full(shape, kind - 3.0)
-
-
 def simpler(arguments: tuple[object, ...]) -> st.SearchStrategy[tuple[object, ...]]:
     """Generate arguments of the same shapes whose tensors hold more zeros and ones."""
 
@@ -59,66 +50,41 @@ def simpler(arguments: tuple[object, ...]) -> st.SearchStrategy[tuple[object, ..
     return st.tuples(*map(contents, arguments))
 
 
-def _names(shapes: str) -> list[str]:
-    """Return the sizes that shapes are made of, in the order in which they appear."""
-    return list(dict.fromkeys(re.findall(r"\w+", shapes)))
-
-
-def _made(shapes: str, sizes: dict[str, int], tensor: Callable[..., Any]) -> Arguments:
-    """Make each of some arguments, with sizes in place of their names."""
-
-    def size(axis: str) -> int:
-        return 1 + sum(sizes[name] - 1 for name in axis.split("+"))
-
-    found = []
-    for number, shape in enumerate(shapes.split(", ")):
-        values = tuple(map(size, shape.strip("()= ").split()))
-        if "(" in shape or "=" in shape:
-            found.append(values if "(" in shape else values[0])
-        else:
-            found.append(tensor(*values, seed=number))
-    return tuple(found)
-
-
-def shaped(shapes: str, *sizes: tuple[int, ...]) -> list[Arguments]:
-    """Return arguments whose tensors have `distinct` numbers.
+def tensors(
+    shapes: str, largest: int = 3, **ranges: tuple[int, int]
+) -> st.SearchStrategy[Arguments]:
+    """Generate arguments of such shapes: tensors, sizes and numbers.
 
     Args:
         shapes: of each argument. An axis "o+k" has as many pixels as give o outputs
             with k taps; "(k_h k_w)" is a pair of sizes, "=n" a number.
-        sizes: of each example, in the order in which the names appear.
-
-    Returns:
-        The arguments of each example.
-
-    >>> shaped("o+k, k, (k s), =s", (2, 2, 1))
-    [(tensor([-1.,  2.,  0.]), tensor([-1.,  1.]), (2, 1), 1)]
-    """
-    names = _names(shapes)
-    return [
-        _made(shapes, dict(zip(names, one, strict=True)), distinct) for one in sizes
-    ]
-
-
-def tensors(
-    shapes: str, largest: int = 3, **ranges: tuple[int, int]
-) -> st.SearchStrategy[Arguments]:
-    """Generate arguments of such shapes, see `shaped`.
-
-    Args:
-        shapes: of each argument.
         largest: what a size is at most; at least it is 1.
         ranges: the smallest and the largest of those sizes for which it is not so.
     """
-    sizes = {
-        name: st.integers(*ranges.get(name, (1, largest))) for name in _names(shapes)
-    }
-    kinds = st.tuples(*[st.integers(0, 4)] * (shapes.count(",") + 1))
+    names = dict.fromkeys(re.findall(r"\w+", shapes))
+    sizes = {name: st.integers(*ranges.get(name, (1, largest))) for name in names}
+    kinds = st.tuples(*[st.integers(0, 9)] * (shapes.count(",") + 1))
+    return st.builds(partial(_made, shapes), st.fixed_dictionaries(sizes), kinds)
 
-    def made(sizes: Any, kinds: Any) -> Arguments:
-        return _made(shapes, sizes, lambda *shape, seed: image(kinds[seed], *shape))
 
-    return st.builds(made, st.fixed_dictionaries(sizes), kinds)
+def _made(shapes: str, sizes: dict[str, int], kinds: Any) -> Arguments:
+    """Make arguments of such shapes, with sizes in place of their names.
+
+    Tensors of kinds 8 and 9 are all zeros and all ones. Only the shapes are left to
+    hypothesis, so that it finds the smallest ones; see `simpler` for what is in them.
+    """
+    found: list[Any] = []
+    for shape, kind in zip(shapes.split(", "), kinds, strict=True):
+        axes = [axis.split("+") for axis in shape.strip("()=").split()]
+        values = tuple(1 + sum(sizes[name] - 1 for name in axis) for axis in axes)
+        if "=" in shape:
+            found += values
+        elif "(" in shape:
+            found.append(values)
+        else:
+            constant = torch.full(values, kind - 8.0)
+            found.append(distinct(*values, seed=kind) if kind < 8 else constant)
+    return tuple(found)
 
 
 def whole(*largest: int | tuple[int, int]) -> st.SearchStrategy[Arguments]:

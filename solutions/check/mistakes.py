@@ -14,7 +14,7 @@ from solutions.check.forms import Call
 
 # What answers with a known mistake return, from the same arguments, by the hint. They
 # may raise any exception for arguments for which the mistake has no sense.
-Mistakes: TypeAlias = Mapping[str, Call | tuple[Call, ...]]
+Mistakes: TypeAlias = Mapping[str, Call]
 Changes: TypeAlias = Mapping[str, Callable[[Any], Any]]
 
 PADDING_ONCE = "padding is counted once, but it is added on both sides."
@@ -43,13 +43,6 @@ CHANGED: Mapping[str, Changes] = {
     "the stride is missing.": NO_STRIDE,
     "the padding and the stride are missing.": {**NO_PADDING, **NO_STRIDE},
 }
-
-
-def computations(mistakes: Mistakes) -> Iterator[tuple[str, Call]]:
-    """Yield the hints with what the mistakes compute."""
-    for hint, computes in mistakes.items():
-        for compute in computes if isinstance(computes, tuple) else (computes,):
-            yield hint, compute
 
 
 def general(oracle: Call, names: Sequence[str]) -> Iterator[tuple[str, Call]]:

@@ -25,22 +25,17 @@ def _words(text: str) -> list[str]:
 
 
 PRODUCT, CONVOLUTION, MASK = "a matrix product", "convolution", "mul of two inputs"
+PRODUCTS = _words(
+    "mm bmm mv dot vdot addmm addmv addbmm baddbmm _sparse_mm _sparse_addmm sspaddmm "
+    "matmul inner einsum tensordot linear multi_dot vecdot matvec vecmat"
+)
+CONVOLUTIONS = _words(
+    "convolution _convolution convolution_overrideable mkldnn_convolution convolve "
+    "correlate"
+)
 KINDS = {
-    **dict.fromkeys(
-        _words(
-            "mm bmm mv dot vdot addmm addmv addbmm baddbmm _sparse_mm _sparse_addmm "
-            "sspaddmm matmul inner einsum tensordot linear multi_dot vecdot matvec "
-            "vecmat"
-        ),
-        PRODUCT,
-    ),
-    **dict.fromkeys(
-        _words(
-            "convolution _convolution convolution_overrideable mkldnn_convolution "
-            "convolve correlate"
-        ),
-        CONVOLUTION,
-    ),
+    **dict.fromkeys(PRODUCTS, PRODUCT),
+    **dict.fromkeys(CONVOLUTIONS, CONVOLUTION),
     "_local_scalar_dense": "item",
 }
 LINEAR = frozenset(
@@ -48,11 +43,10 @@ LINEAR = frozenset(
         "relu mul div add sub rsub neg sum mean cumsum view _unsafe_view reshape "
         "_reshape_alias permute transpose t unsqueeze squeeze expand slice select "
         "as_strided unfold im2col col2im constant_pad_nd cat stack split "
-        "split_with_sizes unbind clone copy detach alias lift_fresh "
-        "fill "
-        "zero _to_copy flip roll repeat index index_select gather index_put scatter "
-        "slice_scatter select_scatter set contiguous diagonal "
-        "_conj replication_pad2d reflection_pad2d"
+        "split_with_sizes unbind clone copy detach alias lift_fresh fill zero _to_copy "
+        "flip roll repeat index index_select gather index_put scatter slice_scatter "
+        "select_scatter set contiguous diagonal _conj replication_pad2d "
+        "reflection_pad2d"
     )
 ) | {PRODUCT, CONVOLUTION}
 FRESH = ("empty", "zeros", "ones", "full", "new_", "rand")  # take only a shape
@@ -310,12 +304,10 @@ def recorded(arguments: object) -> Iterator[Recorder]:
             else make(x, *a, **k)
         )
 
-    patches = [
-        mock.patch.object(np, n, kept(getattr(np, n))) for n in ("array", "asarray")
-    ]
+    arrays = mock.patch.multiple(np, array=kept(np.array), asarray=kept(np.asarray))
     _current.append(recorder)
     try:
-        with patches[0], patches[1], recorder, _Conversions(recorder):
+        with arrays, recorder, _Conversions(recorder):
             yield recorder
     finally:
         _current.remove(recorder)

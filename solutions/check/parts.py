@@ -6,11 +6,12 @@ to `section_6`), nor any solution: the oracle is `torch.nn.functional`.
 """
 
 import dis
-from collections.abc import Callable, Iterator, Sequence
+import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from types import FunctionType
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from torch import Tensor
@@ -26,13 +27,14 @@ from solutions.check.forms import (
     ways,
 )
 from solutions.check.inputs import Arguments, simpler
-from solutions.check.mistakes import Mistakes, computations, general
+from solutions.check.mistakes import Mistakes, general
 from solutions.check.operations import Rule
 from solutions.check.result import Result, arguments_shown, comparison, shown
 from solutions.check.sandbox import Load, Outcome, Sandbox, apply
-from solutions.check.search import smallest
+from solutions.check.search import samples, smallest
 
 SEARCH_CALLS = 2  # a search may take as long as so many calls may
+EXAMPLES = 25  # inputs that are always tried
 
 
 class WrongError(Exception):
@@ -96,10 +98,7 @@ class FunctionQuestion(Question):
     """A question whose answer is a function.
 
     Attributes:
-        parameters: the names of its parameters; they are given by position.
-        examples: inputs that are always tried, the simplest first. Together they tell
-            the known mistakes apart.
-        inputs: generates more inputs, and smaller ones; None for no more.
+        inputs: generates inputs, and smaller ones.
         oracle: what is right, from the same arguments, in float64.
         mistakes: the known mistakes, the most particular first.
         rule: which operations it must, and must not, run; None for any.
@@ -110,12 +109,13 @@ class FunctionQuestion(Question):
             arguments; a wrong form is a `TypeError` with what is expected.
         may_refuse: for which inputs there is nothing: an error is right too.
         call: how the function is called, inside the sandbox.
+        named: the names of its parameters, if they are not those of the oracle.
         given: the names of the inputs, if they are not those of the parameters.
+        answer: how the answer is written in a call.
     """
 
-    parameters: tuple[str, ...]
-    examples: Sequence[Arguments]
-    inputs: st.SearchStrategy[Arguments] | None = None
+    answer: ClassVar[str] = "f"
+    inputs: st.SearchStrategy[Arguments]
     oracle: Call | None = None
     mistakes: Mistakes = field(default_factory=dict)
     rule: Rule | None = None
@@ -123,14 +123,24 @@ class FunctionQuestion(Question):
     slack: float = SLACK
     keeps_values: bool = False
     judge: Call | None = None
-    may_refuse: Callable[..., bool] | None = None
+    may_refuse: Callable[..., bool] = lambda *_: False
     call: Call = apply
+    named: tuple[str, ...] | None = None
     given: tuple[str, ...] | None = None
 
     @property
-    def answer(self) -> str:
-        """How the answer is written in a call."""
-        return "f"
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its parameters; they are given by position."""
+        if self.named is not None:
+            return self.named
+        taken = inspect.signature(self.oracle or self.judge or apply).parameters
+        names = [name for name, one in taken.items() if one.default is one.empty]
+        return tuple(names if self.oracle else names[1:])
+
+    @cached_property
+    def examples(self) -> list[Arguments]:
+        """Inputs that are always tried; together they tell the known mistakes apart."""
+        return samples(self.inputs, EXAMPLES)
 
     @property
     def signature(self) -> str:
@@ -143,7 +153,7 @@ class FunctionQuestion(Question):
             if self.judge is not None:
                 self.judge(value, *arguments)
                 return None
-            if self.may_refuse is not None and self.may_refuse(*arguments):
+            if self.may_refuse(*arguments):
                 is_none = value is None or number(value) <= 0
                 return None if is_none else "No window fits: no output."
         except WrongError as error:
@@ -186,7 +196,7 @@ class FunctionQuestion(Question):
             changed = " and ".join(names[i] for i in outcome.changed)
             lines.append(f"The function changes its argument {changed} in place.")
             return self.result(*lines, "Hint: compute with a copy, such as X.clone().")
-        if self.judge is None and self.oracle and not calls.has_none(arguments):
+        if self.oracle is not None and not self.may_refuse(*arguments):
             right = in_float64(self.oracle, arguments)
             lines += comparison(right, outcome.value)
         lines.append(self.fault(arguments, outcome.value) or "")
@@ -194,13 +204,12 @@ class FunctionQuestion(Question):
             hint = "Hint: it prints the result; end it with return instead."
             return self.result(*lines, hint)
         operation = calls.operation_fault()
-        return self.result(
-            *lines, calls.hint() or (f"Also: {operation}" if operation else None)
-        )
+        also = f"Also: {operation}" if operation else None
+        return self.result(*lines, calls.hint() or also)
 
     def known_mistakes(self) -> Iterator[tuple[str, Call]]:
         """Yield the hints with what the mistakes compute."""
-        yield from computations(self.mistakes)
+        yield from self.mistakes.items()
         if (oracle := self.oracle) is not None:
             yield from general(oracle, self.parameters)
 
@@ -272,22 +281,17 @@ class _Calls:
         if self.is_over:
             return False
         outcome = self.outcome(arguments)
-        if outcome.how == "raised" and self.has_none(arguments):
+        if outcome.how == "raised" and self.question.may_refuse(*arguments):
             return False
         if outcome.how != "returned" or outcome.changed:
             return True
         return self.question.fault(arguments, outcome.value) is not None
 
-    def has_none(self, arguments: Arguments) -> bool:
-        """Say whether there is no result for an input."""
-        may_refuse = self.question.may_refuse
-        return may_refuse is not None and may_refuse(*arguments)
-
     def failing(self, seconds: float) -> Arguments | None:
         """Return the smallest input found on which the function fails."""
         question = self.question
         found = next((a for a in question.examples if self.fails(a)), None)
-        if question.inputs is not None and not self.is_over:
+        if not self.is_over:
             how = None if question.keeps_values else simpler
             found = smallest(question.inputs, self.fails, seconds, how) or found
         return found if self.accident is None else self.accident
@@ -326,7 +330,7 @@ class _Calls:
         """Say whether a mistake gives the reader's result on every input tried."""
         explained = 0
         for arguments, outcome in self.made.values():
-            if outcome.how != "returned" or self.has_none(arguments):
+            if outcome.how != "returned" or self.question.may_refuse(*arguments):
                 continue
             try:
                 wrong = in_float64(compute, arguments)
@@ -368,13 +372,13 @@ class ValueQuestion(Question):
     """A question whose answer is a value: a number, a shape, a kernel, an example.
 
     Attributes:
-        answer: how the answer is written in a call, such as ``[...]``.
         judge: demands what must hold for a value, and returns what there is to say of
             one that is right; a wrong form is a `TypeError` with what is expected.
+        answer: how the answer is written in a call, such as ``[...]``.
     """
 
-    answer: str
     judge: Callable[[Any], str | None]
+    answer: str = "..."
 
     @property
     def signature(self) -> str:
@@ -409,7 +413,7 @@ def compared(
         found = read(value)
         wrong = (
             hint
-            for hint, compute in computations(mistakes)
+            for hint, compute in mistakes.items()
             if difference(compute(), found) is None
         )
         is_right = difference(oracle(), found) is None

@@ -19,15 +19,8 @@ from solutions.check.parts import FunctionQuestion, ValueQuestion
 
 AnyQuestion: TypeAlias = FunctionQuestion | ValueQuestion
 
-QUESTIONS: tuple[AnyQuestion, ...] = (
-    *section_1.QUESTIONS,
-    *section_2.QUESTIONS,
-    *section_3.QUESTIONS,
-    *section_4.QUESTIONS,
-    *section_5.QUESTIONS,
-    *section_6.QUESTIONS,
-)
-
+SECTIONS = (section_1, section_2, section_3, section_4, section_5, section_6)
+QUESTIONS: tuple[AnyQuestion, ...] = sum((s.QUESTIONS for s in SECTIONS), ())
 
 # The exercises of edition 1.0 that are, all or in part, those of an exercise of ours.
 EDITION_1 = {
@@ -96,11 +89,8 @@ def listing(prefix: str = "") -> str:
         f(hz, rate) returns the frequency in Hz at which a tone of `hz` Hz is heard \
 after stride 2, when `rate` samples per second were taken before
     """
-    found = [
-        q
-        for q in QUESTIONS
-        if f"{q.exercise}.".startswith(f"{prefix.strip('.')}.".lstrip("."))
-    ]
+    start = f"{prefix.strip('.')}.".lstrip(".")
+    found = [q for q in QUESTIONS if f"{q.exercise}.".startswith(start)]
     return "\n".join(map(entry, found))
 
 

@@ -23,12 +23,11 @@ import sysconfig
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as TookTooLongError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import cloudpickle
@@ -43,7 +42,6 @@ from solutions.system.processes import work_for
 
 IDLE_SECONDS = 60
 START_SECONDS = 120  # importing PyTorch, on a slow disk
-PROJECT = __name__.partition(".")[0]
 
 Load: TypeAlias = Callable[[], Any]
 How: TypeAlias = Literal["returned", "raised", "hung", "died", "missing"]
@@ -127,7 +125,13 @@ class Sandbox:
     def _started(self) -> ProcessPoolExecutor:
         """Return the executor, with a process that is ready."""
         if self._executor is None:
-            self._executor = _executor()
+            self._executor = ProcessPoolExecutor(
+                max_workers=1,
+                timeout=IDLE_SECONDS,
+                initializer=_settle,
+                initargs=(os.getpid(),),
+                env={"OMP_NUM_THREADS": "1"},
+            )
             atexit.register(self.stop)
         elif time.monotonic() - self._last_used < IDLE_SECONDS / 2:
             return self._executor
@@ -148,17 +152,6 @@ class Sandbox:
             atexit.unregister(self.stop)
 
 
-def _executor() -> ProcessPoolExecutor:
-    """Return a pool of one process."""
-    return ProcessPoolExecutor(
-        max_workers=1,
-        timeout=IDLE_SECONDS,
-        initializer=_settle,
-        initargs=(os.getpid(),),
-        env={"OMP_NUM_THREADS": "1"},
-    )
-
-
 def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
     work_for(parent)
@@ -173,37 +166,25 @@ def _settle(parent: int) -> None:
 def sent(function: Call) -> Load:
     """Return how to load a function that exists in this process.
 
+    What a reader's own module defines is sent as it is now, not by its name: the
+    process may know an older version of the module, or none.
+
     Raises:
         TypeError: if it cannot be sent, because of something that it uses.
     """
+    inner = getattr(function, "func", function)  # of a functools.partial
+    module = sys.modules.get(getattr(inner, "__module__", None) or "")
+    file = getattr(module, "__file__", None) or __file__
+    is_own = getattr(inner, "__module__", "") != "__main__" and not _is_library(file)
     try:
-        inner = getattr(function, "func", function)  # of a functools.partial
-        with _by_value(sys.modules.get(getattr(inner, "__module__", None) or "")):
-            return partial(cloudpickle.loads, cloudpickle.dumps(function))
+        if is_own:
+            cloudpickle.register_pickle_by_value(module)
+        return partial(cloudpickle.loads, cloudpickle.dumps(function))
     except Exception as error:
         raise TypeError(f"{type(error).__name__}: {error}") from None
-
-
-@contextlib.contextmanager
-def _by_value(module: ModuleType | None) -> Iterator[None]:
-    """Send what a reader's own module defines as it is now, not by its name.
-
-    The process may know an older version of the module, or none. Installed packages
-    and this project are the same there.
-    """
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or module.__name__ == "__main__":
-        yield
-        return
-    standard = module.__name__.partition(".")[0] in (*sys.stdlib_module_names, PROJECT)
-    if standard or "site-packages" in Path(file).parts:
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
     finally:
-        cloudpickle.unregister_pickle_by_value(module)
+        if is_own:
+            cloudpickle.unregister_pickle_by_value(module)
 
 
 def in_file(path: Path, name: str) -> Load:
@@ -281,12 +262,12 @@ def _described(error: BaseException) -> str:
     return what
 
 
-def _is_library(path: Path) -> bool:
+def _is_library(path: str | Path) -> bool:
     """Say whether a file belongs to this project, to Python or to what is installed."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = [Path(__file__).parents[1], Path(torch.__file__).parents[1]]
     folders += [Path(sysconfig.get_path(name)) for name in names]
-    return any(path.is_relative_to(folder) for folder in folders)
+    return any(Path(path).is_relative_to(folder) for folder in folders)
 
 
 def _same(before: object, after: object) -> bool:

@@ -22,7 +22,7 @@ QUIET = settings(
     database=None,
     deadline=None,
     derandomize=False,  # `find` gets a seed instead, which no edit of this file changes
-    max_examples=50,
+    max_examples=60,
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
@@ -55,6 +55,22 @@ def smallest(
     if found and simpler is not None:
         _find(simpler(found[-1]), still_fails)
     return found[-1] if found else None
+
+
+def samples(inputs: st.SearchStrategy[Input], number: int) -> list[Input]:
+    """Return the inputs that a search tries first, the simplest at the beginning.
+
+    >>> samples(st.integers(0, 1), 9)
+    [0, 1]
+    """
+    found: list[Input] = []
+
+    def keep(value: Input) -> bool:
+        found.append(value)
+        return False
+
+    _find(inputs, keep)
+    return found[:number]
 
 
 def _find(inputs: st.SearchStrategy[Input], fails: Callable[[Input], bool]) -> None:

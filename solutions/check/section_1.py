@@ -7,11 +7,12 @@ here: our solutions (`solutions.why_conv`), which must stay unseen and untrusted
 from typing import Any
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from solutions.check import forms
-from solutions.check.inputs import distinct, shaped, tensors, whole
+from solutions.check.inputs import distinct, tensors, whole
 from solutions.check.operations import WITHOUT_CONVOLUTION
 from solutions.check.parts import FunctionQuestion, ValueQuestion, demand
 
@@ -27,14 +28,6 @@ def _sequence_layer(
 ) -> Tensor:
     """Apply a 1-D convolution to (t, c_i), with so many zeros at the two ends."""
     return F.conv1d(F.pad(X.T[None], (past, future)), V.permute(2, 1, 0), u)[0].T
-
-
-def _centred(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
-    return _sequence_layer(X, V, u, len(V) // 2, len(V) // 2)
-
-
-def _causal(X: Tensor, V: Tensor, u: Tensor) -> Tensor:
-    return _sequence_layer(X, V, u, len(V) - 1)
 
 
 def _embedding_as_image(E: Tensor, V: Tensor, u: Tensor) -> Tensor:
@@ -75,14 +68,14 @@ def _seen_words(k: int, dilations: tuple[int, ...]) -> Tensor:
     return seen(1 + k * sum(dilations), *((k, 1, d) for d in dilations))
 
 
-def _full(f: Tensor, g: Tensor) -> Tensor:
-    """Convolve in full, by sending each value of f out through g."""
-    return F.conv_transpose2d(f[None, None], g[None, None])[0, 0]
+def _full(a: Tensor, b: Tensor) -> Tensor:
+    """Convolve in full, by sending each value of a out through b."""
+    return F.conv_transpose2d(a[None, None], b[None, None])[0, 0]
 
 
-def _correlate(f: Tensor, g: Tensor) -> Tensor:
-    """Cross-correlate in full: like `_full`, but g is not flipped."""
-    return _full(f, g.flip(0, 1))
+def _correlate(a: Tensor, b: Tensor) -> Tensor:
+    """Cross-correlate in full: like `_full`, but b is not flipped."""
+    return _full(a, b.flip(0, 1))
 
 
 def _labels_of_places(function: forms.Call) -> list[list[list[object]]]:
@@ -91,14 +84,10 @@ def _labels_of_places(function: forms.Call) -> list[list[list[object]]]:
     objects += [torch.ones(6, 3), torch.ones(3, 6), torch.ones(5, 5)]
     found = []
     for shape in objects:
-        h, w = shape.shape
-        labels = []
-        for i in range(7 - h):
-            for j in range(7 - w):
-                X = torch.zeros(6, 6)
-                X[i : i + h, j : j + w] = shape
-                labels.append([function(X.clone()) for _ in range(2)])
-        found.append(labels)
+        h, w = (6 - n for n in shape.shape)
+        places = [(j, w - j, i, h - i) for i in range(h + 1) for j in range(w + 1)]
+        images = [F.pad(shape, place) for place in places]
+        found.append([[function(X.clone()) for X in images] for _ in range(2)])
     return found
 
 
@@ -113,12 +102,10 @@ def _label(value: object) -> object:
 
 def _judge_labels(found: Any) -> None:
     """Some object must get another label at another place, and always the same."""
-    labels = [[tuple(map(_label, place)) for place in one] for one in found]
-    demand(
-        all(first == second for one in labels for first, second in one),
-        "The same image gets different labels: the image must decide.",
-    )
-    kinds = [set(one) for one in labels]
+    labels = [[list(map(_label, once)) for once in one] for one in found]
+    text = "The same image gets different labels: the image must decide."
+    demand(all(first == second for first, second in labels), text)
+    kinds = [set(first) for first, _ in labels]
     demand(len(set.union(*kinds)) > 1, "Every image that was tried has the same label.")
     demand(
         any(len(labels) > 1 for labels in kinds),
@@ -173,30 +160,18 @@ def _sound_matrix(V: Tensor, n: int) -> Tensor:
     return F.conv1d(signals, V[None, None], padding=len(V) // 2)[:, 0].T
 
 
-PIXELS = "h w c_i, c_i c_o, c_o"
-SEQUENCES, PAST = "t c_i, Δ+Δ c_i c_o, c_o", "t c_i, k c_i c_o, c_o"
-TEXTS = "o+k e, k e c_o, c_o"
-MATRICES = "h w, k_h k_w"
-
-
 QUESTIONS = (
     FunctionQuestion(
         "6.1.1",
         "H (h, w, c_o), the layer with Δ = 0, for X (h, w, c_i), V (c_i, c_o), u (c_o)",
-        parameters=("X", "V", "u"),
-        examples=shaped(PIXELS, (1, 1, 1, 1), (1, 1, 2, 3), (2, 3, 2, 2), (3, 2, 3, 2)),
-        inputs=tensors(PIXELS),
+        inputs=tensors("h w c_i, c_i c_o, c_o"),
         oracle=_pixelwise,
         mistakes={
             "an output must see all input channels, not only its own.": (
                 lambda X, V, u: X * V.diagonal() + u
             ),
-            "the indices of V are exchanged: V[c, d] leads from c to d.": (
-                lambda X, V, u: _pixelwise(X, V.T, u)
-            ),
-            "the window is one pixel, not the whole image.": (
-                lambda X, V, u: _pixelwise(X.sum((0, 1), keepdim=True), V, u),
-                lambda X, V, u: _pixelwise(0 * X + X.sum((0, 1)), V, u),
+            "the window is one pixel, not the whole image.": lambda X, V, u: _pixelwise(
+                X.sum((0, 1), keepdim=True), V, u
             ),
             "the layer itself has no activation function.": lambda X, V, u: _pixelwise(
                 X, V, u
@@ -207,8 +182,6 @@ QUESTIONS = (
     FunctionQuestion(
         "6.1.1 parameters",
         "the number of weights and biases of the layer with Δ = 0",
-        parameters=("h", "w", "c_i", "c_o"),
-        examples=[(1, 1, 1, 1), (5, 7, 3, 4), (5, 7, 4, 3)],
         inputs=whole(9, 9, 9, 9),
         oracle=lambda h, w, c_i, c_o: sum(
             p.numel() for p in nn.Conv2d(c_i, c_o, 1).parameters()
@@ -218,65 +191,49 @@ QUESTIONS = (
             "the pixels share their weights.": lambda h, w, c_i, c_o: (
                 h * w * c_i * c_o + c_o
             ),
-            "the pixels share their weights, and do not see each other.": (
-                lambda h, w, c_i, c_o: (h * w) ** 2 * c_i * c_o + h * w * c_o
-            ),
         },
     ),
     FunctionQuestion(
         "6.1.2 label",
         "the label of a 6×6 image X, an int, a bool or a text, by a rule that "
         "translation invariance contradicts: an object that is moved gets another one",
-        parameters=("X",),
-        examples=[()],
+        inputs=whole(),
         judge=_judge_labels,
         call=_labels_of_places,
+        named=("X",),
         given=(),
     ),
     FunctionQuestion(
         "6.1.3 size",
         "the width that is left of n pixels after some layers of k taps, no padding",
-        parameters=("n", "k", "layers"),
-        examples=[(5, 3, 1), (9, 3, 2), (240, 5, 10), (7, 1, 3), (6, 2, 0)],
         inputs=whole(20, 5, (0, 4)).filter(lambda a: a[0] > a[2] * (a[1] - 1)),
         oracle=_size_after,
         mistakes={
             "each layer loses k - 1 pixels, not k.": lambda n, k, layers: (
                 n - layers * k
             ),
-            "every layer loses pixels.": lambda n, k, layers: n - k + 1,
-            "pixels are lost at both ends.": lambda n, k, layers: n - layers * (k // 2),
             "without padding, something is lost.": lambda n, k, layers: n,
         },
     ),
     FunctionQuestion(
         "6.1.3 uses",
         "how many windows see pixel i of n (from 0); k taps, stride 1, no padding",
-        parameters=("n", "k", "i"),
-        examples=[(5, 3, i) for i in range(5)]
-        + [(4, 4, 0), (4, 3, 1), (5, 4, 2), (6, 1, 0)],
-        inputs=whole(10, 4, (0, 9)).filter(lambda a: a[1] <= a[0] > a[2]),
+        inputs=whole(7, 5, (0, 6)).filter(lambda a: a[1] <= a[0] > a[2]),
         oracle=_uses,
         mistakes={
             "pixels near the border are used less.": lambda n, k, i: k,
             "the last pixels are used as little as the first.": lambda n, k, i: min(
                 i + 1, k
             ),
-            "there are only n - k + 1 windows.": lambda n, k, i: min(i + 1, k, n - i),
         },
     ),
     FunctionQuestion(
         "6.1.4",
         "H (t, c_o), the layer for sound X (t, c_i), V (2Δ+1, c_i, c_o), u (c_o), "
         "zeros outside",
-        parameters=("X", "V", "u"),
-        examples=shaped(
-            SEQUENCES, (1, 1, 1, 1), (5, 1, 2, 1), (4, 2, 2, 3), (4, 2, 3, 3)
-        ),
-        inputs=tensors(SEQUENCES, t=(1, 5)),
-        oracle=_centred,
+        inputs=tensors("t c_i, Δ+Δ c_i c_o, c_o", t=(1, 5)),
+        oracle=lambda X, V, u: _sequence_layer(X, V, u, len(V) // 2, len(V) // 2),
         mistakes={
-            "this layer sees only the past.": _causal,
             "the border is missing: H is as long as X.": lambda X, V, u: (
                 _sequence_layer(X, V, u, 0)
             ),
@@ -285,21 +242,11 @@ QUESTIONS = (
     FunctionQuestion(
         "6.1.4 causal",
         "H (t, c_o), the layer that sees no later step, for V (Δ+1, c_i, c_o)",
-        parameters=("X", "V", "u"),
-        examples=shaped(PAST, (1, 1, 1, 1), (5, 1, 2, 1), (4, 2, 2, 3), (4, 2, 3, 3)),
-        inputs=tensors(PAST, t=(1, 5)),
-        oracle=_causal,
+        inputs=tensors("t c_i, k c_i c_o, c_o", t=(1, 5)),
+        oracle=lambda X, V, u: _sequence_layer(X, V, u, len(V) - 1),
         mistakes={
             "it looks into the future.": lambda X, V, u: _sequence_layer(
                 X, V, u, 0, len(V) - 1
-            ),
-            "it looks into the future by half of the window.": (
-                lambda X, V, u: _sequence_layer(
-                    X, V, u, (len(V) - 1) // 2, len(V) // 2
-                ),
-                lambda X, V, u: _sequence_layer(
-                    X, V, u, len(V) // 2, (len(V) - 1) // 2
-                ),
             ),
         },
     ),
@@ -307,19 +254,11 @@ QUESTIONS = (
         "6.1.5",
         "the maxima over all positions (c_o,) of a layer for text: E (words, e), "
         "V (k, e, c_o), u (c_o), no padding",
-        parameters=("E", "V", "u"),
-        examples=shaped(TEXTS, (1, 1, 1, 1), (3, 2, 3, 1), (3, 3, 2, 2), (1, 3, 3, 3)),
-        inputs=tensors(TEXTS),
+        inputs=tensors("o+k e, k e c_o, c_o"),
         oracle=lambda E, V, u: _sequence_layer(E, V, u, 0).amax(0),
         mistakes={
-            "the layer itself has no activation function.": lambda E, V, u: (
-                _sequence_layer(E, V, u, 0).amax(0).relu()
-            ),
             "the numbers of an embedding are channels: slide over words only.": (
                 _embedding_as_image
-            ),
-            "this is not the maximum yet: one number per output channel.": (
-                lambda E, V, u: _sequence_layer(E, V, u, 0)
             ),
         },
     ),
@@ -327,56 +266,39 @@ QUESTIONS = (
         "6.1.5 reach",
         "the span that one output sees after layers of k taps with these dilations (a "
         "tuple): from the first word that can change it to the last, and all between",
-        parameters=("k", "dilations"),
-        examples=[(3, (1, 1)), (2, (1, 2, 4)), (3, (1, 2, 4, 8)), (1, (3,)), (2, (2,))],
-        inputs=whole(4, *[4] * 3).map(lambda a: (a[0], a[1:])),
-        oracle=lambda k, ds: int(_seen_words(k, ds)[-1]) + 1,
+        inputs=st.tuples(
+            st.integers(1, 4),
+            st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple),
+        ),
+        oracle=lambda k, dilations: int(_seen_words(k, dilations)[-1]) + 1,
         mistakes={
             "what lies between them counts too.": lambda k, ds: len(_seen_words(k, ds)),
             "the dilation is missing.": lambda k, ds: 1 + len(ds) * (k - 1),
-            "the output's own word is missing.": lambda k, ds: (k - 1) * sum(ds),
-            "neighbouring windows overlap.": lambda k, ds: k ** len(ds),
             "a layer of k taps reaches k - 1 steps further, not k.": lambda k, ds: (
                 1 + k * sum(ds)
-            ),
-            "a layer reaches k - 1 steps in all, not on each side.": lambda k, ds: (
-                1 + 2 * (k - 1) * sum(ds)
             ),
         },
     ),
     FunctionQuestion(
         "6.1.6",
         "a * b, the full convolution of two matrices, every overlap",
-        parameters=("a", "b"),
-        examples=shaped(
-            MATRICES, (1, 1, 1, 1), (1, 3, 1, 2), (2, 3, 3, 2), (4, 3, 2, 2)
-        ),
-        inputs=tensors(MATRICES),
+        inputs=tensors("h w, k_h k_w"),
         oracle=_full,
         mistakes={
             "the kernel is not flipped: this is the cross-correlation.": _correlate,
-            "the result is reversed.": lambda f, g: _full(f, g).flip(0, 1),
-            "every overlap counts, also where b reaches over the border of a.": (
-                lambda f, g: F.conv2d(f[None, None], g.flip(0, 1)[None, None])[0, 0]
-            ),
-            "every overlap counts, and the kernel is flipped.": lambda f, g: F.conv2d(
-                f[None, None], g[None, None]
-            )[0, 0],
         },
     ),
     ValueQuestion(
         "6.1.6 pair",
         "a pair of sequences (f, g), both from index 0, that do not commute under full "
         "cross-correlation",
+        _judge_pair,
         answer="([...], [...])",
-        judge=_judge_pair,
     ),
     FunctionQuestion(
         "7.1.2 matrix",
         "part b: the n×n matrix T of the layer with one channel and the taps "
         "V (2Δ+1,): H = T @ X, zeros outside",
-        parameters=("V", "n"),
-        examples=shaped("Δ+Δ, =n", (1, 1), (2, 4), (3, 3), (2, 6)),
         inputs=tensors("Δ+Δ, =n", n=(1, 5)),
         oracle=_sound_matrix,
         mistakes={
@@ -391,24 +313,18 @@ QUESTIONS = (
     ValueQuestion(
         "7.1.4 sentences",
         "two sentences (texts) that differ, but have the same groups of four words",
+        _judge_sentences,
         answer='("...", "...")',
-        judge=_judge_sentences,
     ),
     FunctionQuestion(
         "7.1.5 response",
         "the largest response of a k×k kernel of ones, zero padding, to a k×k object "
         "of ones of which `out` columns are outside",
-        parameters=("k", "out"),
-        examples=[(1, 0), (3, 0), (3, 1), (3, 3), (5, 2)],
         inputs=whole(6, (0, 6)).filter(lambda a: a[1] <= a[0]),
         oracle=_cut_off,
         mistakes={
             "what is outside is not seen.": lambda k, out: k * k,
             "the object is cut on one axis only.": lambda k, out: (k - out) ** 2,
-            "a column has k pixels.": (
-                lambda k, out: k * k - out,
-                lambda k, out: k - out,
-            ),
         },
     ),
 )

@@ -15,44 +15,23 @@ from torch.nn import functional as F
 
 from solutions.check import forms
 from solutions.check.forms import Call
-from solutions.check.inputs import Arguments, distinct, shaped, tensors, whole
+from solutions.check.inputs import Arguments, tensors, whole
 from solutions.check.operations import BY_CONVOLUTION, RELU_ONLY, relu_channels, watch
 from solutions.check.parts import FunctionQuestion, ValueQuestion, WrongError, demand
-from solutions.check.section_3 import of_axes, positions
+from solutions.check.section_3 import positions
 
-WINDOW = ("X", "kernel_size", "stride", "padding")
-
-
-def _unfolded(X: Tensor, k: Any, s: Any, p: Any, fill: int | float) -> Tensor:
-    """Return the windows of (n, c, h, w) as (n, c, o_h, o_w, pixels)."""
-    X = F.pad(X, (p[1], p[1], p[0], p[0]), value=fill)
-    n, c, h, w = X.shape
-    o_h, o_w = (h - k[0]) // s[0] + 1, (w - k[1]) // s[1] + 1
-    columns = F.unfold(X.reshape(n * c, 1, h, w), k, stride=s)
-    return columns.mT.reshape(n, c, o_h, o_w, -1)
-
-
-_average = F.avg_pool2d
 _average_inside = partial(F.avg_pool2d, count_include_pad=False)
 
 
-def _sum(X: Tensor, k: Any, s: Any, p: Any) -> Tensor:
-    return _average(X, k, s, p) * k[0] * k[1]
-
-
-def _mixed(X: Tensor, k: Any, s: Any, p: Any) -> Tensor:
+def _added_up(X: Tensor, k: Any, s: Any, p: Any) -> Tensor:
     """Add up all channels in each output channel, as a kernel of equal taps does."""
-    return _average(X, k, s, p).sum(1, keepdim=True).expand(-1, X.shape[1], -1, -1)
+    return F.avg_pool2d(X, k, s, p).sum(1, keepdim=True).expand(-1, X.shape[1], -1, -1)
 
 
-def _minimum(X: Tensor, k: Any, s: Any, p: Any) -> Tensor:
+def _minimum(X: Tensor, k: Any, s: Any, p: Any, fill: float = inf) -> Tensor:
     """Take the smallest pixel of each window; the padding never is."""
-    return _unfolded(X, k, s, p, inf).amin(-1)
-
-
-def _tenths(value: Arguments) -> Arguments:
-    """Replace whole numbers by tenths, which most operations round."""
-    return (value[0] / 10, *value[1:])
+    X = F.pad(X, (p[1], p[1], p[0], p[0]), value=fill)
+    return X.unfold(2, k[0], s[0]).unfold(3, k[1], s[1]).amin((-1, -2))
 
 
 def _has_room(arguments: Arguments) -> bool:
@@ -62,27 +41,12 @@ def _has_room(arguments: Arguments) -> bool:
 
 
 UNPADDED = "n c o_h+k_h o_w+k_w, (k_h k_w), (s_h s_w)"
-PADDED = f"{UNPADDED}, (p_h p_w)"
-SHAPES = (
-    (1, 1, 1, 2, 1, 2, 2, 2),
-    (1, 1, 2, 2, 4, 1, 1, 1),
-    (1, 3, 3, 2, 3, 2, 2, 2),
-    (2, 2, 3, 3, 3, 2, 2, 1),
-    (1, 2, 3, 1, 5, 1, 2, 3),
-)
-POOLED = shaped(
-    PADDED,
-    *((*shape, 0, 0) for shape in SHAPES),
-    (1, 1, 2, 2, 2, 2, 1, 1, 1, 1),
-    (2, 3, 2, 3, 4, 2, 1, 2, 1, 0),
-)
 STRIDES: Any = {"s_h": (1, 4), "s_w": (1, 4)}
-_of_images = partial(
-    FunctionQuestion,
-    parameters=WINDOW,
-    examples=POOLED,
-    inputs=tensors(PADDED, p_h=(0, 1), p_w=(0, 1), **STRIDES).filter(_has_room),
+IMAGES = tensors(f"{UNPADDED}, (p_h p_w)", p_h=(0, 1), p_w=(0, 1), **STRIDES).filter(
+    _has_room
 )
+WINDOW = ("X", "kernel_size", "stride", "padding")
+_of_images = partial(FunctionQuestion, named=WINDOW, inputs=IMAGES)
 
 
 def _pooled(pool: Call, *windows: Tensor) -> list[float]:
@@ -102,24 +66,15 @@ def _judge_affine(value: Any) -> str:
     return f"{text}: no affine function can do that."
 
 
-SIZES = ("c", "h", "w", "ph", "pw", "sh", "sw", "qh", "qw")
-
-
-def _counted(rule: Call, c: int, h: int, w: int, *rest: int) -> Any:
-    """Count windows with a rule for their number on an axis."""
+def _windows(c: int, h: int, w: int, *rest: int) -> int:
+    """Count the windows."""
     ph, pw, sh, sw, qh, qw = rest
-    return c * rule(h, ph, qh, sh) * rule(w, pw, qw, sw)
+    return c * positions(h, ph, qh, sh) * positions(w, pw, qw, sw)
 
 
-_windows = partial(_counted, positions)
-
-
-def _combined(rule: Call, *sizes: int) -> Any:
+def _combinations(*sizes: int) -> int:
     """Count what it takes to combine the pixels of each window to one."""
-    return _counted(rule, *sizes) * (sizes[3] * sizes[4] - 1)
-
-
-_combinations = partial(_combined, positions)
+    return _windows(*sizes) * (sizes[3] * sizes[4] - 1)
 
 
 def _fits(sizes: Arguments) -> bool:
@@ -129,18 +84,9 @@ def _fits(sizes: Arguments) -> bool:
 
 _of_layers = partial(
     FunctionQuestion,
-    parameters=SIZES,
-    examples=[
-        (1, 4, 4, 3, 3, 3, 3, 0, 0),
-        (1, 10, 10, 3, 3, 2, 2, 0, 0),
-        (1, 7, 7, 2, 2, 2, 2, 1, 1),
-        (3, 5, 8, 2, 3, 1, 2, 0, 1),
-        (2, 6, 5, 4, 2, 3, 1, 2, 1),
-        (2, 6, 6, 1, 1, 2, 2, 0, 0),
-    ],
+    named=("c", "h", "w", "ph", "pw", "sh", "sw", "qh", "qw"),
     inputs=whole(3, 13, 13, 4, 4, 4, 4, (0, 2), (0, 2)).filter(_fits),
 )
-FULL = "a window of n pixels takes n - 1 comparisons."
 
 
 def _judge_windows(value: Any) -> str:
@@ -166,8 +112,7 @@ _mean_gradient = partial(_gradient, F.avg_pool1d)
 NUMBERS = st.lists(st.integers(-9, 9), min_size=2, max_size=5, unique=True)
 _of_gradient = partial(
     FunctionQuestion,
-    parameters=("x",),
-    examples=[(distinct(n, seed=n),) for n in (2, 3, 4, 9)],
+    named=("x",),
     inputs=NUMBERS.map(lambda pixels: (torch.tensor(pixels).float(),)),
     keeps_values=True,
 )
@@ -183,9 +128,7 @@ def _judge_between(value: Any, x: Tensor, beta: float) -> None:
         hint = "\nHint: does an exponential overflow?" if "finite" in str(error) else ""
         raise WrongError(f"The result {error}.{hint}") from None
     mean, peak = float(x.mean()), float(x.max())
-    text = (
-        f"The average is {mean:g}, the maximum {peak:g}, but the result is {found:g}."
-    )
+    text = f"Average {mean:g}, maximum {peak:g}, but the result is {found:g}."
     demand(mean - SLACK <= found <= peak + SLACK, text)
     for extreme, limit, where in (
         (SMALL_BETA, mean, "for beta near 0 it should come near the average."),
@@ -205,17 +148,6 @@ def _tempered(*betas: float) -> st.SearchStrategy[Arguments]:
     return st.tuples(halves, st.sampled_from(betas))
 
 
-def _tempered_examples(*betas: float) -> list[tuple[Tensor, float]]:
-    """Return windows with each beta."""
-    windows = (
-        torch.tensor([0.0, 1.0]),
-        torch.tensor([2.0]),
-        torch.tensor([3.0, -1.0, 0.5, 3.0]),
-        -torch.tensor([1.0, 2.0, 4.5]),
-    )
-    return [(x, beta) for x in windows for beta in betas]
-
-
 def _larger(a: Tensor, b: Tensor) -> Tensor:
     """Take the larger of two numbers, place by place."""
     return F.max_pool1d(torch.stack([a, b], -1)[None], 2)[0, :, 0]
@@ -226,21 +158,20 @@ def _pooled_by_net(function: Call, k: int) -> object:
     made = function(k)
     net, *claimed = made if isinstance(made, (tuple, list)) and made else (made,)
     if not callable(net) or isinstance(net, type):
-        return ("no net", type(net).__name__)
+        return (
+            f"The function returns an object of type {type(net).__name__}, not a net.",
+        )
     weights = [*net.parameters()] if isinstance(net, nn.Module) else []
     dtype = weights[0].dtype if weights else torch.float32
     X = torch.randint(-9, 10, (9, 1, 2 * k, 3 * k)).to(dtype)
     X[0] = -1  # and one image that is negative throughout
     right = F.max_pool2d(X, k)
-    return "net", right, net(watch(X)), relu_channels(), *claimed
+    return "", right, net(watch(X)), relu_channels(), *claimed
 
 
 def _judge_max_net(found: Any, k: int) -> None:
     """Expect a net that pools."""
-    demand(
-        found[0] == "net",
-        f"The function returns an object of type {found[1]}, not a net.",
-    )
+    demand(not found[0], found[0])
     fault = forms.difference(found[1], found[2])
     demand(fault is None, fault or "For some images the output is not the maximum.")
 
@@ -259,12 +190,15 @@ def _judge_channels(found: Any, k: int) -> None:
     )
 
 
+_of_affine = partial(
+    ValueQuestion,
+    asks="two windows (A, B) that show, with the one halfway between them, that max "
+    "pooling is not affine",
+    judge=_judge_affine,
+    answer="([...], [...])",
+)
 _of_net = partial(
-    FunctionQuestion,
-    parameters=("k",),
-    examples=[(2,), (3,)],
-    call=_pooled_by_net,
-    rule=RELU_ONLY,
+    FunctionQuestion, inputs=whole((2, 3)), call=_pooled_by_net, rule=RELU_ONLY
 )
 
 
@@ -273,20 +207,20 @@ QUESTIONS = (
         "6.5.1",
         "average pooling of X (n, c, h, w), zeros of the padding included, by a "
         "convolution; sizes are pairs",
-        oracle=_average,
+        oracle=F.avg_pool2d,
         mistakes={
-            "each channel is pooled by itself: use groups, or zeros.": (
-                _mixed,
-                lambda X, k, s, p: _average(X, k, s, p).sum(1, keepdim=True),
-                lambda X, k, s, p: _average(X, k, s, p).mean(1, keepdim=True),
-                lambda X, k, s, p: _average(
-                    X.mean(1, keepdim=True).expand_as(X), k, s, p
-                ),
+            "each channel is pooled by itself, not added up: use groups, or zeros.": (
+                _added_up
             ),
-            "this is the sum of the window, not its average.": _sum,
+            "each channel is pooled by itself, not averaged: use groups, or zeros.": (
+                lambda X, k, s, p: _added_up(X, k, s, p) / X.shape[1]
+            ),
+            "this is the sum of the window, not its average.": lambda X, k, s, p: (
+                F.avg_pool2d(X, k, s, p) * k[0] * k[1]
+            ),
             "it leaves out the padding, which a convolution cannot.": _average_inside,
             "the stride is not always the size of the window.": lambda X, k, s, p: (
-                _average(X, k, k, p)
+                F.avg_pool2d(X, k, k, p)
             ),
         },
         rule=BY_CONVOLUTION,
@@ -295,25 +229,14 @@ QUESTIONS = (
         "6.5.1 inside",
         "average pooling that leaves the padding out, by convolutions",
         oracle=_average_inside,
-        mistakes={
-            "this is the average including the padding.": _average,
-            "this is the sum of the window, not its average.": _sum,
-            "each channel is pooled by itself: use groups, or zeros.": _mixed,
-        },
+        mistakes={"this is the average including the padding.": F.avg_pool2d},
         rule=BY_CONVOLUTION,
     ),
-    ValueQuestion(
-        "6.5.2 windows",
-        "two windows (A, B) that show that max pooling is not affine",
-        answer="([...], [...])",
-        judge=_judge_affine,
-    ),
+    _of_affine("6.5.2 windows"),
     FunctionQuestion(
         "6.5.2",
         "max pooling of X (n, c, h, w), no padding, by convolutions and ReLU alone; "
         "sizes are pairs",
-        parameters=("X", "kernel_size", "stride"),
-        examples=shaped(UNPADDED, *SHAPES),
         inputs=tensors(UNPADDED, **STRIDES),
         oracle=F.max_pool2d,
         mistakes={
@@ -321,15 +244,9 @@ QUESTIONS = (
             "for negative numbers this is wrong: ReLU(b) alone is not b.": (
                 lambda X, k, s: F.max_pool2d(X, k, s).relu()
             ),
-            "each channel is pooled by itself.": lambda X, k, s: F.max_pool2d(
-                X, k, s
-            ).amax(1, keepdim=True),
-            "this is the minimum.": lambda X, k, s: -F.max_pool2d(-X, k, s),
-            "the stride is not always the size of the window.": lambda X, k, s: (
-                F.max_pool2d(X, k, k)
-            ),
         },
         rule=RELU_ONLY,
+        named=WINDOW[:3],
     ),
     _of_layers(
         "6.5.3",
@@ -337,16 +254,15 @@ QUESTIONS = (
         "each side, -inf compared like a pixel",
         oracle=_combinations,
         mistakes={
-            FULL: lambda *a: _windows(*a) * a[3] * a[4],
-            **of_axes(_combined),
+            "a window of n pixels takes n - 1 comparisons.": lambda *a: (
+                _windows(*a) * a[3] * a[4]
+            ),
             "every channel is pooled.": lambda *a: _combinations(1, *a[1:]),
-            f"positions are whole: round down; and {FULL}": (
+            "positions are whole: round down; n pixels take n - 1 comparisons.": (
                 lambda c, h, w, ph, pw, sh, sw, qh, qw: (
                     c * ((h - ph) / sh + 1) * ((w - pw) / sw + 1) * ph * pw
-                ),
-                lambda c, h, w, ph, pw, sh, sw, qh, qw: c * h * w * ph * pw / (sh * sw),
+                )
             ),
-            "these are the comparisons of one window.": lambda *a: a[3] * a[4] - 1,
         },
     ),
     _of_layers(
@@ -357,59 +273,38 @@ QUESTIONS = (
             "one division for each window, not for each of its pixels.": lambda *a: (
                 _windows(*a) * a[3] * a[4]
             ),
-            "these are the additions.": _combinations,
-            "every channel is pooled.": lambda *a: _windows(1, *a[1:]),
-            "there are fewer windows than pixels.": lambda *a: a[0] * a[1] * a[2],
         },
     ),
     ValueQuestion(
         "6.5.4 windows",
         "two windows (A, B) with the same average, but different maxima",
+        _judge_windows,
         answer="([...], [...])",
-        judge=_judge_windows,
     ),
     _of_gradient(
         "6.5.4 max_gradient",
         "the gradient of max pooling one window x (n,) of distinct numbers",
         oracle=_max_gradient,
-        mistakes={
-            "only one pixel decides about the maximum.": _mean_gradient,
-            "the maximum grows as fast as its pixel.": (
-                lambda x: x * _max_gradient(x),
-                lambda x: _max_gradient(x) / len(x),
-            ),
-            "a change of another pixel does not change the maximum.": torch.ones_like,
-        },
+        mistakes={"only one pixel decides about the maximum.": _mean_gradient},
     ),
     _of_gradient(
         "6.5.4 mean_gradient",
         "the gradient of average pooling one window x (n,)",
         oracle=_mean_gradient,
-        mistakes={
-            "all pixels count in the average.": _max_gradient,
-            "a pixel has only its share in the average.": torch.ones_like,
-            "the average is linear: its gradient does not depend on x.": lambda x: (
-                x / len(x)
-            ),
-        },
+        mistakes={"all pixels count in the average.": _max_gradient},
     ),
     _of_images(
         "6.5.5",
         "min pooling of X (n, c, h, w), exactly; sizes are pairs, the padding is never "
         "the smallest",
-        examples=[_tenths(example) for example in POOLED],
-        inputs=_of_images.keywords["inputs"].map(_tenths),
+        # Tenths are numbers that most operations round.
+        inputs=IMAGES.map(lambda a: (a[0] / 10, *a[1:])),
         oracle=_minimum,
         mistakes={
             "the zeros of the padding are smaller than some pixels.": (
-                lambda X, k, s, p: _unfolded(X, k, s, p, 0).amin(-1)
+                partial(_minimum, fill=0.0)
             ),
-            "this is the maximum.": lambda X, k, s, p: F.max_pool2d(X, k, s, p),
             "one sign is missing.": lambda X, k, s, p: F.max_pool2d(-X, k, s, p),
-            "this is minus the maximum.": lambda X, k, s, p: -F.max_pool2d(X, k, s, p),
-            "the smallest magnitude is not the smallest number.": lambda X, k, s, p: (
-                -F.max_pool2d(-X.abs(), k, s, p)
-            ),
             "the minimum of the inverses is an inverse only if all are positive.": (
                 lambda X, k, s, p: 1 / F.max_pool2d(1 / X, k, s, p)
             ),
@@ -423,59 +318,32 @@ QUESTIONS = (
         "6.5.6",
         "one number for the window x (n,): near the average for beta near 0, near the "
         "maximum for a large beta, never outside",
-        parameters=("x", "beta"),
-        examples=_tempered_examples(1.0, SMALL_BETA, LARGE_BETA),
         inputs=_tempered(1.0, 0.5, SMALL_BETA, LARGE_BETA),
         judge=_judge_between,
     ),
     FunctionQuestion(
         "6.5.6 softmax",
         "the average of x (n,) with the weights softmax(beta x), a tensor without axes",
-        parameters=("x", "beta"),
-        examples=_tempered_examples(1.0, 0.0, -1.0, 3.0),
         inputs=_tempered(1.0, 0.0, -2.0, 3.0),
         oracle=_softmax_pool,
         mistakes={
             "these are the weights; add up the weighted pixels.": lambda x, beta: (
                 F.softmax(beta * x, dim=0)
             ),
-            "this is the log of a mean of exponentials, not a weighted average.": (
-                lambda x, beta: (
-                    (torch.logsumexp(beta * x, 0) - torch.tensor(1.0 * len(x)).log())
-                    / beta
-                )
-            ),
-            "this is a log-sum-exp, which is larger than the maximum.": (
-                lambda x, beta: torch.logsumexp(beta * x, 0) / beta
-            ),
             "beta is missing.": lambda x, beta: _softmax_pool(x, 1.0),
-            "beta is a factor of x in the softmax, not its divisor.": lambda x, beta: (
-                _softmax_pool(x, 1 / beta)
-            ),
         },
     ),
-    ValueQuestion(
-        "7.5.2 windows",
-        "two windows (A, B) for which the window halfway between them shows that max "
-        "pooling is not affine",
-        answer="([...], [...])",
-        judge=_judge_affine,
-    ),
+    _of_affine("7.5.2 windows"),
     FunctionQuestion(
         "7.5.3 maximum",
         "part a: max(a, b), place by place, for rows a (n,), b (n,), by ReLU, sums and "
         "differences",
-        parameters=("a", "b"),
-        examples=shaped("n, n", (1,), (2,), (5,)),
         inputs=tensors("n, n"),
         oracle=_larger,
         mistakes={
             "b may be negative: what does ReLU(b) make of it?": lambda a, b: (
                 (a - b).relu() + b.relu()
             ),
-            "ReLU(a - b) is not enough.": lambda a, b: (a - b).relu(),
-            "the maximum may be negative.": lambda a, b: _larger(a, b).relu(),
-            "this is the minimum.": lambda a, b: -_larger(-a, -b),
         },
         rule=RELU_ONLY,
     ),
