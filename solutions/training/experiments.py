@@ -110,7 +110,7 @@ ABLATIONS = {
     "LeNet's channels": replace(RECIPE, spec=replace(NET, channels=(6, 16))),
     "LeNet's dense layers": replace(RECIPE, spec=replace(NET, dense=(120, 84))),
     "no momentum": replace(RECIPE, momentum=0.0),
-    "constant rate": replace(RECIPE, decay=False),
+    "no fall of the rate": replace(RECIPE, decay=False),
     "no warm-up": replace(RECIPE, warmup=0.0),
     "and max pooling": replace(RECIPE, spec=replace(NET, pooling="max")),
     "and mirroring": replace(RECIPE, mirror=True),
