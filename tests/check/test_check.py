@@ -394,6 +394,14 @@ def test_generated_inputs_are_valid(question):
         assert smallest(question.inputs, is_impossible, 20.0) is None
 
 
+def test_a_search_may_take_as_long_as_two_calls(monkeypatch):
+    given = []
+    monkeypatch.setattr(parts, "smallest", lambda *how: given.append(how[2]))
+    monkeypatch.setattr(check, "time_limit", 3.0)
+    assert check("6.1.3", size=lambda n, k, layers: n - layers * (k - 1))
+    assert given == [6.0]
+
+
 def test_a_search_ends_in_time():
     assert smallest(st.integers(0, 9), lambda n: n > 3, seconds=0.0) is None
 
