@@ -61,20 +61,21 @@ GRID = {
     for lr in rates
 }
 
+
+def _with_relu(name: str, **changes: Any) -> Recipe:
+    """Return a recipe of KNOBS with ReLU at its best rate."""
+    recipe = KNOBS[name]
+    spec = replace(recipe.spec, activation="relu", **changes)
+    return replace(recipe, lr=0.1, spec=spec)
+
+
 # The window, the channels and the dense layers again, under ReLU at its best rate.
 SIZES = {name: r for name, r in KNOBS.items() if name == "LeNet" or name[0] in "abe"}
-RELU_SIZES = {
-    name: replace(r, lr=0.1, spec=replace(r.spec, activation="relu"))
-    for name, r in SIZES.items()
-}
+RELU_SIZES = {name: _with_relu(name) for name in SIZES}
 
 # Edition 1.0 asks the same questions of a net with ReLU and max pooling.
 MAX_CHANGES = {
-    name: replace(
-        KNOBS[name],
-        lr=0.1,
-        spec=replace(KNOBS[name].spec, activation="relu", pooling="max"),
-    )
+    name: _with_relu(name, pooling="max")
     for name in (
         *(*SIZES, "d. one convolution", "d. three convolutions"),
         *("f. constant rate", "f. 12 epochs"),
