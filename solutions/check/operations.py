@@ -120,6 +120,11 @@ class Recorder(TorchDispatchMode):
         self._origins: dict[int, frozenset[str]] = {}
         self._kept: list[Tensor] = []  # so that no place in memory is used again
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare PyTorch the import of its compiler, which takes seconds."""
+        return False
+
     def watch(self, tensor: Tensor, origin: frozenset[str] = frozenset()) -> None:
         """Follow a tensor, which may be an input or depend on one."""
         place = _place(tensor)

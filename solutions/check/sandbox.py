@@ -156,8 +156,6 @@ def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
     work_for(parent)
     torch.set_num_threads(1)
-    with recorded(X := torch.zeros(1)):
-        X + X  # the first operation that is recorded imports much of PyTorch
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
