@@ -72,6 +72,9 @@ def stoppable(executor: Executor) -> Iterator[Executor]:
 def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     """Run the tests of modules and some notebooks without a mistake.
 
+    The tests come before the module, as in `make test`: they import it with its
+    package, and pytest, for its examples, would import it alone and so a second time.
+
     Args:
         modules: names in `solutions/`.
         notebooks: names in `chapters/`.
@@ -79,7 +82,7 @@ def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     Raises:
         RuntimeError: if one is not green: then nothing can be said about a mutant.
     """
-    runs = [[f"solutions/{name}.py", *tests_of(name)] for name in modules]
+    runs = [[*tests_of(name), f"solutions/{name}.py"] for name in modules]
     runs += [["--nbval", f"chapters/{name}"] for name in notebooks]
     with stoppable(ThreadPoolExecutor(AT_ONCE)) as threads:
         for run, fault in zip(runs, threads.map(_fault, runs), strict=True):
@@ -100,7 +103,7 @@ def _verdict(mutant: Mutant) -> Verdict:
     with TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         (copy / mutant.path).write_text(mutant.text, encoding="utf-8")
-        status = run_pytest(copy, [mutant.path, *tests_of(module)])
+        status = run_pytest(copy, [*tests_of(module), mutant.path])
         by = "the unit tests"
         if status == 0 and (notebooks := notebooks_of(module)):
             for notebook in notebooks:
