@@ -72,9 +72,6 @@ def stoppable(executor: Executor) -> Iterator[Executor]:
 def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     """Run the tests of modules and some notebooks without a mistake.
 
-    The tests come before the module, as in `make test`: they import it with its
-    package, and pytest, for its examples, would import it alone and so a second time.
-
     Args:
         modules: names in `solutions/`.
         notebooks: names in `chapters/`.
@@ -82,7 +79,7 @@ def check_green(modules: Iterable[str], notebooks: Iterable[str]) -> None:
     Raises:
         RuntimeError: if one is not green: then nothing can be said about a mutant.
     """
-    runs = [[*tests_of(name), f"solutions/{name}.py"] for name in modules]
+    runs = [run_of(name) for name in modules]
     runs += [["--nbval", f"chapters/{name}"] for name in notebooks]
     with stoppable(ThreadPoolExecutor(AT_ONCE)) as threads:
         for run, fault in zip(runs, threads.map(_fault, runs), strict=True):
@@ -103,7 +100,7 @@ def _verdict(mutant: Mutant) -> Verdict:
     with TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         (copy / mutant.path).write_text(mutant.text, encoding="utf-8")
-        status = run_pytest(copy, [*tests_of(module), mutant.path])
+        status = run_pytest(copy, run_of(module))
         by = "the unit tests"
         if status == 0 and (notebooks := notebooks_of(module)):
             for notebook in notebooks:
@@ -168,6 +165,15 @@ def definitions(source: str) -> list[str]:
         "\n".join(lines[start - 1 : node.end_lineno])
         for start, node in zip(starts, nodes, strict=True)
     ]
+
+
+def run_of(module: str) -> list[str]:
+    """Return what pytest runs for a module: its tests, and then its examples.
+
+    The other way round pytest would import the module alone, and then the tests import
+    it once more, with its package.
+    """
+    return [*tests_of(module), f"solutions/{module}.py"]
 
 
 def tests_of(module: str) -> list[str]:
@@ -262,6 +268,8 @@ def _child(folder: Path, arguments: list[str]) -> None:
         os.dup2(log.fileno(), 2)
     sys.dont_write_bytecode = True
     sys.path[:] = [str(folder), *(p for p in sys.path if Path(p) != ROOT)]
+    for name in [n for n in sys.modules if n.partition(".")[0] in COPIED]:
+        del sys.modules[name]  # this process has them from here, and not from the copy
     os.environ |= {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     import pytest
     import torch
