@@ -289,7 +289,7 @@ have an odd degree, which needs one
     used = np.flatnonzero(np.abs(taps) > ROUNDING)
     first, last = used[0], used[-1]
     roots = np.roots(taps[first : last + 1][::-1])
-    real = np.abs(roots.imag) <= 1e-6 * np.abs(roots)
+    real = np.isclose(roots.real, roots, rtol=1e-6, atol=0)
     # A zero tap at the front is a root at 0, one at the end a root at infinity.
     linear = [[0.0, 1.0]] * first + [[1.0, 0.0]] * (len(k) - 1 - last)
     linear += [[-z.real, 1.0] for z in roots[real]]
@@ -304,7 +304,7 @@ have an odd degree, which needs one
     chosen = [*linear[:num_linear], *quadratic[:num_quadratic]]
     a: Taps = np.ones(1)
     for factor in chosen:
-        a = np.convolve(a, np.array(factor) / np.linalg.norm(factor))
+        a = np.convolve(a, factor)
     # The other factor is the quotient: the best b for a * b = k.
     times_a = np.stack([np.convolve(a, unit) for unit in np.eye(k_2)], axis=1)
     b: Taps = np.linalg.lstsq(times_a, taps, rcond=None)[0]

@@ -156,6 +156,7 @@ def _settle(parent: int) -> None:
     """Prepare the process: one thread, nothing to read, nothing on the terminal."""
     work_for(parent)
     torch.set_num_threads(1)
+    sys.dont_write_bytecode = True  # where the reader works, nothing is left behind
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)

@@ -335,7 +335,6 @@ def _run(*command: str, folder: Path) -> None:
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         encoding="utf-8",
         errors="replace",
     )

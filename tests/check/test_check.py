@@ -317,6 +317,11 @@ def test_a_function_of_a_module_is_sent_as_it_is_now(tmp_path, monkeypatch):
         assert bool(check("6.3.1", my_positions.f)) is verdict
 
 
+def test_a_function_that_computes_in_float64_gets_float64():
+    K = torch.tensor([[[[1.0, -1.0]]]], dtype=torch.float64)
+    assert check("6.2.1", a=lambda X: F.conv2d(X[None, None], K)[0, 0])
+
+
 def test_numbers_in_other_forms_are_accepted():
     def as_tensor(n, k, p, s):
         return torch.tensor((n + 2 * p - k) // s + 1)

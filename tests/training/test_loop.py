@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import astuple, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -222,6 +223,30 @@ def test_steps_reuse_the_memory_of_the_steps_before():
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     # By default each of the 20 more steps costs thousands of page faults.
     assert faults[1] - faults[0] < 20 * 1000
+
+
+class Libc:
+    """Notes what a C library is asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def mallopt(self, *setting):  # noqa: D102
+        self.asked.append(setting)
+
+    def malloc_trim(self, pad):  # noqa: D102
+        self.asked.append(pad)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another C library")
+def test_memory_is_treated_as_before_after_a_training(monkeypatch):
+    libc = Libc()
+    monkeypatch.setattr(training, "ctypes", SimpleNamespace(CDLL=lambda _: libc))
+    train(build(SMALL, 0), Hyperparameters(**HOW), images(16, 1), images(16, 2), seed=0)
+    largest_int = 2**31 - 1
+    assert libc.asked[:2] == [(-4, 0), (-1, largest_int)]
+    # The defaults in mallopt(3), and no free memory kept at the end of the heap.
+    assert libc.asked[2:] == [(-4, 65_536), (-1, 131_072), 0]
 
 
 COMPILED_AGAINST_PLAIN = """
