@@ -498,9 +498,9 @@ def test_every_exercise_with_a_checkable_answer_has_a_question():
     assert len(list(itertools.chain(*registry.exercises().values()))) == len(RIGHT)
 
 
-def returned(answer, *arguments):
-    """Answer with a result in one of three forms; which, depends on the arguments."""
-    which = zlib.crc32(repr(arguments).encode()) % 3
+def returned(turn, answer, *arguments):
+    """Answer with a result in one of three forms, which depends on the arguments."""
+    which = (zlib.crc32(repr(arguments).encode()) + turn) % 3
     return converted(answer(*arguments), FORMS[("array", "list", "double")[which]])
 
 
@@ -524,9 +524,11 @@ def test_a_right_function_is_right_in_every_form(label, called):
     answer = RIGHT[label]
     if label in NETS | NO_NUMBERS:
         assert answered(label, Same(answer))
-    else:
-        report = answered(label, called(functools.partial(returned, answer)))
-        assert report, report
+        return
+    # One check has results in all three forms, unless it has fewer inputs than that.
+    for turn in range(3 if len(QUESTIONS[label].examples) < 3 else 1):
+        report = answered(label, called(functools.partial(returned, turn, answer)))
+        assert report, (turn, report)
 
 
 def is_plane(value):
@@ -541,13 +543,14 @@ def takes_planes(question):
 
 
 def with_batch(answer, *arguments):
-    """Take 4-D tensors where 2-D are asked for, and return one, in some form."""
+    """Take 4-D tensors where 2-D are asked for, and return one."""
     planes = [a[0, 0] if isinstance(a, torch.Tensor) else a for a in arguments]
-    return returned(lambda *_: torch.as_tensor(answer(*planes))[None, None], *arguments)
+    return torch.as_tensor(answer(*planes))[None, None]
 
 
 @pytest.mark.parametrize(
     "label", [label for label in FUNCTIONS if takes_planes(QUESTIONS[label])]
 )
 def test_a_right_function_may_take_batch_and_channel(label):
-    assert answered(label, functools.partial(with_batch, RIGHT[label]))
+    answer = functools.partial(with_batch, RIGHT[label])
+    assert answered(label, functools.partial(returned, 0, answer))
