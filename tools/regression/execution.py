@@ -27,6 +27,7 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -196,6 +197,10 @@ class Kernel:
         self._manager = _Manager(
             kernel_spec_manager=_ThisPython(),
             connection_file=str(scratch / "kernel.json"),
+            # A port is free only when it is looked for: until the kernel is there,
+            # another process may take it. These names nobody else has.
+            transport="ipc",
+            ip=f"@{uuid.uuid4()}" if psutil.LINUX else str(scratch / "channel"),
         )
         self._client = NotebookClient(
             copy.deepcopy(notebook),

@@ -1,8 +1,10 @@
 """One executor: what it runs, in which environment, and when it stops a cell."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import nbformat.v4 as v4
 import psutil
 import pytest
+from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
 
 from tools.regression import execution
@@ -101,6 +104,24 @@ def test_an_error_is_named_and_the_next_cell_runs(tmp_path):
     assert "Traceback" in caught.value.traceback
     assert printed(kernel.execute(2)) == "2\n"
     kernel.close()
+
+
+@pytest.mark.parametrize("is_linux", [True, False])
+def test_no_other_process_can_take_the_place_of_a_channel(run, monkeypatch, is_linux):
+    """Each port of which the kernel is told is taken before the kernel is there."""
+    launch, taken = LocalProvisioner.launch_kernel, contextlib.ExitStack()
+
+    async def launch_late(self, command, **settings):
+        for port in self.parent.ports:
+            with contextlib.suppress(OSError):
+                taken.enter_context(socket.create_server(("127.0.0.1", port)))
+        return await launch(self, command, **settings)
+
+    monkeypatch.setattr(LocalProvisioner, "launch_kernel", launch_late)
+    monkeypatch.setattr(psutil, "LINUX", is_linux)
+    with taken:
+        [cell] = run("print(1)")
+    assert printed(cell) == "1\n"
 
 
 # Its environment

@@ -100,7 +100,9 @@ class Started:
 
     def send(self, name, group=False):
         """Send a signal once the file `running` is there; return what was printed."""
-        wait_until((self.folder / "running").exists)
+        running = self.folder / "running"
+        wait_until(lambda: running.exists() or self.program.poll() is not None)
+        assert running.exists(), "".join(self.program.communicate())
         number, pid = getattr(signal, name), self.program.pid
         os.killpg(pid, number) if group else os.kill(pid, number)
         printed = self.program.communicate(timeout=120)
