@@ -18,7 +18,7 @@ class Checker:
     """Checks answers; `check` is the one that readers use.
 
     Attributes:
-        time_limit: seconds that one call of a reader's function may take.
+        time_limit: seconds that one call of a reader's function may work, or wait.
     """
 
     def __init__(self) -> None:

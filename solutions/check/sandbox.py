@@ -24,7 +24,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as TookTooLongError
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,10 +38,10 @@ from torch import Tensor
 
 from solutions.check.forms import Call, portable
 from solutions.check.operations import recorded
-from solutions.system.processes import work_for
+from solutions.system.processes import Progress, work_for
 
 IDLE_SECONDS = 60
-START_SECONDS = 120  # importing PyTorch, on a slow disk
+PACE = 0.2  # seconds between two looks at what a call does
 
 Load: TypeAlias = Callable[[], Any]
 How: TypeAlias = Literal["returned", "raised", "hung", "died", "missing"]
@@ -87,6 +87,7 @@ class Sandbox:
 
     def __init__(self) -> None:
         self._executor: ProcessPoolExecutor | None = None
+        self._pid = 0
         self._last_used = 0.0
 
     def run(
@@ -97,30 +98,40 @@ class Sandbox:
         call: Call = apply,
         record: bool = False,
     ) -> Outcome:
-        """Call a function in the process and wait for it no longer than allowed.
+        """Call a function in the process, and stop it if it hangs.
 
         Args:
             load: returns the function, in the process; see `sent` and `in_file`.
             arguments: what the function is called with. They are copied.
-            time_limit: seconds.
+            time_limit: seconds of work, or of rest, after which it counts as hung.
             call: is called there with the function and the arguments.
             record: whether to report the operations.
         """
         executor = self._started()
         try:
             future = executor.submit(_run, load, arguments, call, record)
-            outcome = future.result(timeout=time_limit)
+            if not self._ends(future, time_limit):
+                self.stop()
+                return Outcome("hung", message=f"takes longer than {time_limit:g} s")
             self._last_used = time.monotonic()
-            return outcome
-        except TookTooLongError:
-            self.stop()
-            return Outcome("hung", message=f"takes longer than {time_limit:g} s")
+            return future.result()
         except TerminatedWorkerError:
             self.stop()
             return Outcome("died", message="ends the process that runs it")
         except KeyboardInterrupt:
             self.stop()
             raise
+
+    def _ends(self, future: Future[Outcome], time_limit: float) -> bool:
+        """Wait for a call; say whether it ended before it counts as hung."""
+        if wait([future], PACE).done:  # most calls, and to look costs more than they do
+            return True
+        progress = Progress(self._pid)
+        while not wait([future], PACE).done:
+            progress.look(2 * PACE)
+            if progress.exceeded(time_limit):
+                return False
+        return True
 
     def _started(self) -> ProcessPoolExecutor:
         """Return the executor, with a process that is ready."""
@@ -137,7 +148,7 @@ class Sandbox:
             return self._executor
         try:
             # After a while the process has ended, and another one starts here.
-            self._executor.submit(os.getpid).result(timeout=START_SECONDS)
+            self._pid = self._executor.submit(os.getpid).result()
         except TerminatedWorkerError:
             self.stop()
             return self._started()

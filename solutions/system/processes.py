@@ -1,15 +1,20 @@
-"""Processes that the project starts: they must not outlive the one that started them.
+"""Processes that the project starts: how they end, and whether they hang.
 
-Belongs here: what such a process does first, whatever its work is.
+Belongs here: what such a process does first, and how far it is, whatever its work is.
 Does not belong here: starting it and handing it work (`dispatch`, `sandbox`).
 """
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+
+import psutil
 
 POLL_SECONDS = 0.5
+ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_IDLE)
 
 
 def work_for(parent: int) -> None:
@@ -40,3 +45,69 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="end_with", daemon=True).start()
+
+
+class Progress:
+    """How long a process and those below it have worked, and have rested.
+
+    No clock decides that a process hangs, because a slow or busy machine is no fault.
+    What counts is the time that processors spent on it, or time in which each of its
+    processes waits. One that is stopped, or that could run but is not given a
+    processor, does not rest.
+
+    Args:
+        pid: the process id.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._spent: dict[psutil.Process, float] = {}
+        self._time = time.monotonic()
+        self._rested = False
+        self.work = self.rest = 0.0
+        self.look(0.0)
+        self.work = 0.0  # that was before
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        """Yield the process and all that it has started."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield from [self._process, *self._process.children(recursive=True)]
+
+    def look(self, at_most: float) -> None:
+        """Add what has happened since the last look.
+
+        Args:
+            at_most: seconds; more between two looks means that the process that looks
+                was itself stopped, or was not given a processor.
+        """
+        now, rests, work = time.monotonic(), True, 0.0
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                spent = _spent(process)
+                work += spent - self._spent.get(process, 0.0)
+                self._spent[process] = spent
+                rests = rests and _rests(process)
+        passed = min(now - self._time, at_most)
+        self.work += work
+        self.rest += max(0.0, passed - work) if rests and self._rested else 0.0
+        self._time, self._rested = now, rests
+
+    def exceeded(self, limit: float) -> str:
+        """Say of what there was more than `limit` seconds, "" if there was not."""
+        if self.work > limit:
+            return "of work"
+        return "of rest" if self.rest > limit else ""
+
+
+def _spent(process: psutil.Process) -> float:
+    """Return the processor time of a process, in seconds."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _rests(process: psutil.Process) -> bool:
+    """Say whether every thread of a process waits: none could run, or is stopped."""
+    if not psutil.LINUX:  # elsewhere a process that waits is said to run, too
+        return bool(process.status() != psutil.STATUS_STOPPED)
+    threads = [psutil.Process(thread.id) for thread in process.threads()]
+    return all(thread.status() in ASLEEP for thread in threads)

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,15 @@ def test_a_hanging_function_leaves_no_process(new_process):
     )
     with pytest.raises(ProcessLookupError):
         os.kill(seen, 0)
+
+
+def test_a_function_that_is_stopped_for_a_while_does_not_hang(new_process):
+    """Nor does one that a busy machine gives no processor."""
+    script = "kill -STOP $PPID; sleep 3; kill -CONT $PPID"
+    stopped = sent(lambda: subprocess.run(["sh", "-c", script]).returncode)
+    assert new_process.run(stopped, (), 1.0).value == 0
+    asleep = sent(lambda: time.sleep(60))
+    assert new_process.run(asleep, (), 1.0).how == "hung"
 
 
 def test_a_function_that_ends_its_process():

@@ -8,13 +8,8 @@ A kernel is the Python that runs this, whatever kernels are installed. Of the us
 environment it gets only what `PASSED_ON` names, so that no setting of theirs can change
 an output: no start-up file, no profile of IPython, no matplotlibrc, no locale.
 
-No clock decides that a cell hangs, because a slow or busy machine is no fault. A cell
-is stopped after ``CELL_LIMIT`` seconds (a variable of the environment; 900 without it,
-or more on a slow machine) of either
-
-- work: processor time of the kernel and of all processes below it; or
-- rest: time in which each of them waits. One that is stopped, or that could run but is
-  not given a processor, does not rest.
+A cell is stopped after ``CELL_LIMIT`` seconds (a variable of the environment; 900
+without it, or more on a slow machine) of work or of rest, as `Progress` counts them.
 """
 
 import asyncio
@@ -28,7 +23,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -41,6 +36,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbval.plugin import coalesce_streams, find_comment_markers, find_metadata_tags
 
+from solutions.system.processes import Progress
 from tools.notebooks import ROOT, label
 
 CELL_LIMIT = "900"
@@ -48,7 +44,6 @@ REFERENCE = 0.035  # seconds in which the machine of reference does the work of 
 PACE = 1.0  # seconds between two looks at what a kernel does
 GRACE = 20  # seconds in which a cell that was interrupted can say where it was
 FOREVER = 10**8  # seconds; nbclient's own clocks are not to decide anything
-ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_IDLE)
 
 # The project's own variables, where things are, how the network is reached, and which
 # devices, how many threads and which instructions may be used.
@@ -295,7 +290,7 @@ class Kernel:
             CellFailedError: if it was interrupted; the kernel is to be closed then.
         """
         task = asyncio.ensure_future(work)
-        progress = _Progress(self._manager.provisioner.pid)  # type: ignore[union-attr]
+        progress = Progress(self._manager.provisioner.pid)  # type: ignore[union-attr]
         pace = min(PACE, limit / 10)
         try:
             while not task.done():
@@ -344,60 +339,3 @@ def announces_error(cell: Any) -> bool:
     """Say whether a cell is marked as one that raises an error."""
     marks = [*find_metadata_tags(cell.metadata), *find_comment_markers(cell.source)]
     return ("check_exception", True) in marks
-
-
-class _Progress:
-    """How long a kernel and the processes below it have worked, and have rested."""
-
-    def __init__(self, pid: int):
-        self._kernel = psutil.Process(pid)
-        self._spent: dict[psutil.Process, float] = {}
-        self._time = time.monotonic()
-        self._rested = False
-        self.work = self.rest = 0.0
-        self.look(0.0)
-        self.work = 0.0  # that was before
-
-    def _processes(self) -> Iterator[psutil.Process]:
-        """Yield the kernel and all that it has started."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            yield from [self._kernel, *self._kernel.children(recursive=True)]
-
-    def look(self, at_most: float) -> None:
-        """Add what has happened since the last look.
-
-        Args:
-            at_most: seconds; more between two looks means that this process, too, was
-                stopped, or was not given a processor.
-        """
-        now, rests, work = time.monotonic(), True, 0.0
-        for process in self._processes():
-            with contextlib.suppress(psutil.Error):
-                spent = _spent(process)
-                work += spent - self._spent.get(process, 0.0)
-                self._spent[process] = spent
-                rests = rests and _rests(process)
-        passed = min(now - self._time, at_most)
-        self.work += work
-        self.rest += max(0.0, passed - work) if rests and self._rested else 0.0
-        self._time, self._rested = now, rests
-
-    def exceeded(self, limit: float) -> str:
-        """Say of what there was more than `limit` seconds, "" if there was not."""
-        if self.work > limit:
-            return "of work"
-        return "of rest" if self.rest > limit else ""
-
-
-def _spent(process: psutil.Process) -> float:
-    """Return the processor time of a process, in seconds."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _rests(process: psutil.Process) -> bool:
-    """Say whether every thread of a process waits: none could run, or is stopped."""
-    if not psutil.LINUX:  # elsewhere a process that waits is said to run, too
-        return bool(process.status() != psutil.STATUS_STOPPED)
-    threads = [psutil.Process(thread.id) for thread in process.threads()]
-    return all(thread.status() in ASLEEP for thread in threads)

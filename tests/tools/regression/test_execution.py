@@ -16,6 +16,7 @@ import pytest
 from jupyter_client.provisioning import LocalProvisioner
 from nbclient import NotebookClient
 
+from solutions.system import processes
 from tools.regression import execution
 from tools.regression.execution import CellFailedError, Kernel
 from tools.regression.nbtol import fingerprint
@@ -327,11 +328,11 @@ def test_a_process_that_could_run_does_not_rest_whether_or_not_it_is_let():
     spinning = subprocess.Popen([sys.executable, "-c", SPIN])
     process = psutil.Process(spinning.pid)
     try:
-        assert not execution._rests(process)
+        assert not processes._rests(process)
         spinning.send_signal(signal.SIGSTOP)
         while process.status() != psutil.STATUS_STOPPED:
             pass
-        assert not execution._rests(process)
+        assert not processes._rests(process)
     finally:
         spinning.kill()
         spinning.wait()
