@@ -402,7 +402,7 @@ def test_two_processes_at_once_fetch_once(sources, raw, tmp_path):
         write(GZIPPED, folder)
 
     def work():
-        start.wait(timeout=10)
+        start.wait(timeout=300)
         answers.put((data.fetch("Tiny")[0], len(data.load("Tiny", train=True))))
 
     sources["slow"] = slow
@@ -412,7 +412,7 @@ def test_two_processes_at_once_fetch_once(sources, raw, tmp_path):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=30)
+        worker.join(timeout=300)
         assert worker.exitcode == 0
     assert sorted(answers.get() for _ in workers) == [("cache", 7), ("slow", 7)]
     assert calls.read_text(encoding="utf-8") == "called\n"

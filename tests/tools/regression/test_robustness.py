@@ -73,8 +73,8 @@ def save(path, *sources, stored="1\n"):
     return path
 
 
-def wait_until(condition, seconds=300):
-    deadline = time.monotonic() + seconds
+def wait_until(condition):
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
@@ -106,7 +106,7 @@ class Started:
         number, pid = getattr(signal, name), self.program.pid
         os.killpg(pid, number) if group else os.kill(pid, number)
         printed = self.program.communicate(timeout=120)
-        wait_until(lambda: not self.alive(), 20)
+        wait_until(lambda: not self.alive())
         return printed
 
 
