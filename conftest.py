@@ -17,7 +17,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     """Give one thread to each of several processes: more would wait for one another.
 
-    The kernels and programs that these start inherit it.
+    The programs that these start inherit it.
     """
     if (config.getoption("numprocesses", None) or 1) > 1:
         os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -116,7 +116,10 @@ def environment(scratch: Path) -> dict[str, str]:
     Args:
         scratch: an empty folder, for what IPython wants to write.
     """
-    passed_on = {k: v for k, v in os.environ.items() if PASSED_ON.fullmatch(k)}
+    # Threads burn time while they wait for one another. Where another process keeps
+    # one of their cores, that would be all that a cell does.
+    passed_on = {"OMP_NUM_THREADS": "1"}
+    passed_on |= {k: v for k, v in os.environ.items() if PASSED_ON.fullmatch(k)}
     is_variant = "D2L_VARIANT" in passed_on  # its `sitecustomize` stands on the path
     return passed_on | {
         "PYTHONPATH": os.environ["PYTHONPATH"] if is_variant else str(ROOT),
