@@ -53,14 +53,14 @@ class Progress:
     No clock decides that a process hangs, because a slow or busy machine is no fault.
     What counts is the time that processors spent on it, or time in which each of its
     processes waits. One that is stopped, or that could run but is not given a
-    processor, does not rest.
+    processor, does not rest. One that has ended does.
 
     Args:
         pid: the process id.
     """
 
     def __init__(self, pid: int) -> None:
-        self._process = psutil.Process(pid)
+        self._pid = pid
         self._spent: dict[psutil.Process, float] = {}
         self._time = time.monotonic()
         self._rested = False
@@ -69,9 +69,10 @@ class Progress:
         self.work = 0.0  # that was before
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """Yield the process and all that it has started."""
+        """Yield the process and all that it has started; nothing once it has ended."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            yield from [self._process, *self._process.children(recursive=True)]
+            process = psutil.Process(self._pid)
+            yield from [process, *process.children(recursive=True)]
 
     def look(self, at_most: float) -> None:
         """Add what has happened since the last look.

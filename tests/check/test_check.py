@@ -225,6 +225,16 @@ def test_a_function_that_is_stopped_for_a_while_does_not_hang(new_process):
     assert new_process.run(asleep, (), 1.0).how == "hung"
 
 
+def test_a_call_goes_on_where_the_process_was_replaced(new_process, monkeypatch):
+    """By loky, as when one has taken much memory, so that its id is another one."""
+    new_process.run(sent(os.getpid), (), 60.0)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    monkeypatch.setattr(new_process, "_pid", ended.pid)
+    assert new_process.run(sent(lambda: time.sleep(1)), (), 60.0).how == "returned"
+    assert new_process.run(sent(lambda: time.sleep(60)), (), 1.0).how == "hung"
+
+
 def test_a_function_that_ends_its_process():
     assert "ends the process" in said(lambda X, K: os._exit(3))
     assert check("6.2.3", right)
